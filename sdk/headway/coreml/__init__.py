@@ -1,0 +1,56 @@
+"""Core ML on Linux: read, validate, execute and train Core ML models without Apple's frameworks.
+
+Needs the extra ``sim`` (coremltools for the schema, numpy, ONNX Runtime for the base).  Names load on first use, so
+that ``import headway.coreml`` costs nothing.  What no published source settles about Apple's training engine is a
+switch of :class:`Semantics`, with a reason for its default; nothing here claims to equal a device bit for bit.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from headway.coreml.build import HeadLayout, build_head, initial_head, initial_weights
+    from headway.coreml.head import HeadWeights, head_weights, with_head_weights
+    from headway.coreml.hyperparameters import SGD, Adam, AllowedSet, Range
+    from headway.coreml.package import Package, read_package
+
+_HOMES = {
+    "Adam": "hyperparameters",
+    "AllowedSet": "hyperparameters",
+    "HeadLayout": "build",
+    "HeadWeights": "head",
+    "Package": "package",
+    "Range": "hyperparameters",
+    "SGD": "hyperparameters",
+    "build_head": "build",
+    "head_weights": "head",
+    "initial_head": "build",
+    "initial_weights": "build",
+    "read_package": "package",
+    "with_head_weights": "head",
+}
+
+__all__ = [
+    "SGD",
+    "Adam",
+    "AllowedSet",
+    "HeadLayout",
+    "HeadWeights",
+    "Package",
+    "Range",
+    "build_head",
+    "head_weights",
+    "initial_head",
+    "initial_weights",
+    "read_package",
+    "with_head_weights",
+]
+
+
+def __getattr__(name: str) -> Any:
+    """Load the public name *name* from the module that defines it."""
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(f"{__name__}.{_HOMES[name]}"), name)
