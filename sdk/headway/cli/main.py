@@ -54,14 +54,10 @@ GROUPS: dict[str, Group] = {
 class LazyGroup(TyperGroup):
     """Lists :data:`GROUPS` by their summaries and imports one only when it is called."""
 
-    def list_commands(self, ctx: Any) -> list[str]:
-        """Every group whose module is part of this installation, in the order of a working day."""
-        return list(GROUPS)
-
-    def get_command(self, ctx: Any, cmd_name: str) -> Any:
-        """A stand-in with the summary alone: enough for help, completion and suggestions."""
-        group = GROUPS.get(cmd_name)
-        return None if group is None else TyperCommand(name=cmd_name, help=group.summary)
+    def __init__(self, **attributes: Any) -> None:
+        super().__init__(**attributes)
+        # Stand-ins with the summary alone: enough for help, completion and "did you mean".
+        self.commands = {name: TyperCommand(name=name, help=group.summary) for name, group in GROUPS.items()}
 
     def resolve_command(self, ctx: Any, args: list[str]) -> Any:
         """The real command, imported now."""
