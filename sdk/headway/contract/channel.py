@@ -10,9 +10,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from headway.contract.digests import Digest, canonical_json
-from headway.contract.parsing import decode
+from headway.contract.parsing import Fields, decode
 from headway.contract.rollout import Rollout
-from headway.contract.versions import parse_name
+from headway.contract.versions import MAX_RELEASE, parse_name
 
 SCHEMA = 1
 OFFER_STATES = ("active", "held", "halted")
@@ -97,21 +97,16 @@ class ChannelDocument:
         fields = decode(data, "channel document")
         fields.schema(SCHEMA)
         personalise = fields.nested("personalise")
+        offers = tuple(_offer(offer) for offer in fields.objects("offers", most=1000))
+        if len({(offer.name, offer.release) for offer in offers}) != len(offers):
+            raise fields.wrong("offers", "a list that offers each release once")
         return cls(
             app=parse_name(fields.text("app"), what="app"),
             channel=parse_name(fields.text("channel"), what="channel"),
             base_id=parse_name(fields.text("base_id"), what="base id"),
             epoch=fields.integer("epoch", low=1),
             poll_after_s=fields.integer("poll_after_s", low=1, high=30 * 86_400),
-            offers=tuple(
-                Offer(
-                    name=parse_name(offer.text("name"), what="head name"),
-                    release=offer.integer("release", low=1, high=10**9 - 1),
-                    state=offer.text("state", choices=OFFER_STATES),
-                    rollout=Rollout.from_json(offer.nested("rollout")),
-                )
-                for offer in fields.objects("offers", most=1000)
-            ),
+            offers=offers,
             recalls=tuple(
                 Recall(recall.digest("digest"), recall.text("reason", max_length=500))
                 for recall in fields.objects("recalls", most=1000)
@@ -121,3 +116,12 @@ class ChannelDocument:
                 for name in personalise.names()
             },
         )
+
+
+def _offer(fields: Fields) -> Offer:
+    return Offer(
+        name=parse_name(fields.text("name"), what="head name"),
+        release=fields.integer("release", low=1, high=MAX_RELEASE),
+        state=fields.text("state", choices=OFFER_STATES),
+        rollout=Rollout.from_json(fields.nested("rollout")),
+    )

@@ -19,7 +19,10 @@ Digest = NewType("Digest", str)
 """``sha256:<hex>``; made by :func:`digest_of` or :func:`parse_digest` only."""
 
 _DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
-_MAX_INTEGER = 2**53 - 1
+MAX_INTEGER = 2**53 - 1
+"""Largest absolute integer: Swift's and JavaScript's readers would disagree beyond it."""
+MAX_NESTING = 32
+"""Lists and objects inside one another, the outermost included; a limit of its own, so that no two readers differ."""
 
 
 def digest_of(data: bytes) -> Digest:
@@ -56,31 +59,47 @@ def canonical_json(value: object, *, document: str = "document") -> bytes:
     """The canonical bytes of ``value``.
 
     Raises:
-        RefusedError: code ``malformed``; a float, a non-ASCII or control character, a key that is not a string,
-            or an integer beyond ±(2^53-1) (Swift's and JavaScript's readers would disagree about it).
+        RefusedError: code ``malformed``; see :func:`check_value`.
     """
-    _lint(value, document, "$")
+    check_value(value, document=document)
     return json.dumps(value, ensure_ascii=True, sort_keys=True, separators=(",", ":")).encode("ascii")
 
 
-def _lint(value: object, document: str, path: str) -> None:
+def check_value(value: object, *, document: str) -> None:
+    """Refuse what has no canonical form; :func:`canonical_json` succeeds exactly where this does.
+
+    Raises:
+        RefusedError: code ``malformed``; a float, a non-ASCII or control character, a key that is not a string,
+            an integer beyond ±:data:`MAX_INTEGER`, or nesting deeper than :data:`MAX_NESTING`.
+    """
+    _check(value, document, "$", MAX_NESTING)
+
+
+def is_printable_ascii(text: str) -> bool:
+    """Whether every character is one of U+0020 … U+007E; true for the empty string."""
+    return text.isascii() and text.isprintable()
+
+
+def _check(value: object, document: str, path: str, levels: int) -> None:
+    if levels == 0 and isinstance(value, list | tuple | dict):
+        raise malformed(document, path, f"nested at most {MAX_NESTING} levels deep")
     match value:
         case None | bool():
             return
         case int():
-            if abs(value) > _MAX_INTEGER:
+            if abs(value) > MAX_INTEGER:
                 raise malformed(document, path, "an integer within ±(2^53-1)")
         case str():
-            if not (value.isascii() and value.isprintable()):
+            if not is_printable_ascii(value):
                 raise malformed(document, path, "printable ASCII")
         case list() | tuple():
             for index, item in enumerate(value):
-                _lint(item, document, f"{path}[{index}]")
+                _check(item, document, f"{path}[{index}]", levels - 1)
         case dict():
             for key, item in value.items():
-                if not (isinstance(key, str) and key.isascii() and key.isprintable()):
+                if not (isinstance(key, str) and is_printable_ascii(key)):
                     raise malformed(document, path, "an object whose keys are printable ASCII")
-                _lint(item, document, f"{path}.{key}")
+                _check(item, document, f"{path}.{key}", levels - 1)
         case _:
             raise malformed(document, path, "an integer, string, boolean, null, list or object (no floats)")
 

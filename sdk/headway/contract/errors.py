@@ -65,8 +65,8 @@ class DeviceStoreError(HeadwayError):
 class RefusedError(HeadwayError):
     """The request itself is wrong. Change it; repeating it cannot help.
 
-    ``kind`` refines the family for exit codes and HTTP: ``invalid``, ``not_allowed``, ``not_found``,
-    ``conflict``, ``too_large``, ``gate`` or ``rate_limited``.
+    ``kind`` refines the family for exit codes and HTTP: ``invalid``, ``not_authenticated``, ``not_allowed``,
+    ``not_found``, ``conflict``, ``too_large``, ``gate`` or ``rate_limited``.
     """
 
     family: ClassVar[str] = "refused"

@@ -45,7 +45,8 @@ class Choice:
     """The decision for one head name.
 
     ``chosen`` is the release to hold, or None. ``verdicts`` cover every candidate, newest first. ``reasons`` sums up
-    why nothing newer than ``current_release`` was chosen; empty when something was.
+    why the newest candidate was not chosen; empty when something newer than ``current_release`` was, or when there
+    is nothing newer to choose. ``chosen is None`` always comes with a reason.
     """
 
     chosen: HeadTarget | None
@@ -56,12 +57,14 @@ class Choice:
 def explain(name: str, profile: DeviceProfile, channel: ChannelDocument, heads: Iterable[HeadTarget]) -> Choice:
     """Decide which release of ``name`` a device should hold.
 
-    ``heads`` are verified (signed) facts; a release that the channel offers but nobody signed is simply not a
-    candidate. The highest release with no reason against it wins.
+    ``heads`` are verified (signed) facts; a release that the channel offers but nobody signed, or that was signed for
+    another base id than the channel's, is simply not a candidate. The highest release with no reason against it wins.
     """
     offers = {offer.release: offer for offer in channel.offers if offer.name == name}
     candidates = sorted(
-        (h for h in heads if h.name == name and h.release in offers), key=lambda h: h.release, reverse=True
+        (h for h in heads if h.name == name and h.base_id == channel.base_id and h.release in offers),
+        key=lambda h: h.release,
+        reverse=True,
     )
     recalled = channel.recalled()
     floor = 0 if profile.floor_head in recalled else profile.floor_release
@@ -71,19 +74,20 @@ def explain(name: str, profile: DeviceProfile, channel: ChannelDocument, heads: 
     chosen = next((h for h, v in zip(candidates, verdicts, strict=True) if not v.reasons), None)
     if chosen is not None and chosen.release > profile.current_release:
         return Choice(chosen, verdicts)
-    newer = [v.reasons for v in verdicts if v.release > profile.current_release]
-    summary = newer[0] if newer else () if verdicts else (Reason.NO_COMPATIBLE_HEAD,)
-    return Choice(chosen, verdicts, summary)
+    if not verdicts:
+        return Choice(None, (), (Reason.NO_COMPATIBLE_HEAD, *_staleness(profile)))
+    return Choice(chosen, verdicts, verdicts[0].reasons)
+
+
+def _staleness(profile: DeviceProfile) -> list[Reason]:
+    stale = [Reason.EXPIRED_METADATA] if profile.metadata_expired else []
+    return [*stale, Reason.CLOCK] if profile.clock_behind else stale
 
 
 def _reasons(
     head: HeadTarget, offer: Offer, profile: DeviceProfile, recalled: Collection[Digest], floor: int
 ) -> tuple[Reason, ...]:
-    reasons = []
-    if profile.metadata_expired:
-        reasons.append(Reason.EXPIRED_METADATA)
-    if profile.clock_behind:
-        reasons.append(Reason.CLOCK)
+    reasons = _staleness(profile)
     verdict = judge(head, profile.host)
     if isinstance(verdict, Incompatible):
         reasons.extend(verdict.reasons)

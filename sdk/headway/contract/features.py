@@ -12,6 +12,7 @@ from headway.contract.digests import Digest, canonical_json, digest_of
 from headway.contract.parsing import Fields, decode
 
 SCHEMA = 1
+MAX_DIMENSION = 65_536
 _DTYPES = ("float32",)
 
 
@@ -67,13 +68,13 @@ class FeatureContract:
         fields = value if isinstance(value, Fields) else Fields(value, "feature contract")
         fields.schema(SCHEMA)
         shape = fields.items("shape", most=1)
-        if len(shape) != 1 or not isinstance(shape[0], int) or isinstance(shape[0], bool) or shape[0] < 1:
-            raise fields.wrong("shape", "a list of one positive integer")
+        if len(shape) != 1 or type(shape[0]) is not int or not 1 <= shape[0] <= MAX_DIMENSION:
+            raise fields.wrong("shape", f"a list of one integer from 1 to {MAX_DIMENSION}")
         return cls(
-            output=fields.text("output", max_length=64),
+            output=fields.text("output", min_length=1, max_length=64),
             shape=(shape[0],),
             dtype=fields.text("dtype", choices=_DTYPES),
-            feature_space=fields.text("feature_space", max_length=128),
+            feature_space=fields.text("feature_space", min_length=1, max_length=128),
             tokenizer=fields.digest("tokenizer"),
             max_sequence_length=fields.integer("max_sequence_length", low=3, high=512),
         )

@@ -10,10 +10,10 @@ import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
-from headway.contract.digests import Digest, canonical_json, digest_of, tree_digest
+from headway.contract.digests import MAX_INTEGER, Digest, canonical_json, digest_of, tree_digest
 from headway.contract.errors import RefusedError
 from headway.contract.parsing import Fields, decode
-from headway.contract.versions import parse_name, parse_version
+from headway.contract.versions import parse_name, parse_release, parse_version
 
 SCHEMA = 1
 KINDS = ("base", "head")
@@ -78,19 +78,18 @@ class Manifest:
         for entry in self.files:
             if entry.path == path:
                 return entry
-        raise RefusedError(
-            "missing_file",
-            f"The release has no file {path}.",
-            hint=f"Publish the release again with {path} in its folder.",
-            path=path,
-        )
+        raise _missing(path)
 
     def package_digest(self, folder: str) -> Digest:
-        """Tree digest of the files under ``folder/``, by paths relative to it: the digest of a base."""
+        """Tree digest of the files under ``folder/``, by paths relative to it: the digest of a base.
+
+        Raises:
+            RefusedError: code ``missing_file``; no file lies there, or ``folder`` is a file itself.
+        """
         prefix = folder + "/"
         inside = [f for f in self.files if f.path.startswith(prefix)]
         if not inside:
-            self.file(folder)
+            raise _missing(prefix)
         return tree_digest((f.path.removeprefix(prefix), f.digest, f.size) for f in inside)
 
     def to_json(self) -> dict[str, object]:
@@ -124,7 +123,10 @@ class Manifest:
         kind = fields.text("kind", choices=KINDS)
         limits = _LIMITS[kind]
         version = fields.text("version", max_length=32)
-        parse_version(version, what="manifest version")
+        if kind == "head":
+            parse_release(version, what="manifest version")
+        else:
+            parse_version(version, what="manifest version")
         files = tuple(
             ManifestFile(
                 path=check_path(entry.text("path", max_length=1024)),
@@ -159,8 +161,17 @@ def _facts(fields: Fields) -> dict[str, str | int]:
         try:
             facts[name] = fields.text(name)
         except RefusedError:
-            facts[name] = fields.integer(name, low=-(2**53 - 1))
+            facts[name] = fields.integer(name, low=-MAX_INTEGER)
     return facts
+
+
+def _missing(path: str) -> RefusedError:
+    return RefusedError(
+        "missing_file",
+        f"The release has no file {path}.",
+        hint=f"Publish the release again with {path} in its folder.",
+        path=path,
+    )
 
 
 def check_path(path: str) -> str:

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from headway.contract.digests import Digest
 from headway.contract.errors import malformed
 from headway.contract.parsing import Fields
-from headway.contract.versions import parse_name
+from headway.contract.versions import MAX_RELEASE, parse_name
 
 SCHEMA = 1
 KINDS = ("installed", "confirmed", "rolled_back", "refused", "personalised", "rebased", "recalled")
@@ -76,7 +76,7 @@ class Outcome:
             channel=parse_name(fields.text("channel"), what="channel"),
             base=fields.digest("base"),
             name=parse_name(fields.text("name"), what="head name"),
-            release=fields.integer("release", high=10**9 - 1),
+            release=fields.integer("release", high=MAX_RELEASE),
             head=fields.digest("head"),
             detail=detail,
             gain=gain,
@@ -98,8 +98,8 @@ def parse_detail(text: str) -> str:
 
 
 def gain_bucket(points: float) -> str:
-    """The bucket of a gain in percentage points."""
-    if points < 0:
+    """The bucket of a gain in percentage points; NaN, a gain over nothing, is ``worse``."""
+    if not points >= 0:
         return "worse"
     for limit, name in ((1e-9, "none"), (1.0, "0-1"), (5.0, "1-5"), (20.0, "5-20")):
         if points <= limit:

@@ -1,7 +1,8 @@
 """Strict reading of decoded JSON: each field is asked for by name and type, and a wrong one is named by its path.
 
 Unknown fields are ignored: an old device must be able to read what a newer publisher signed. A field that is
-*required* to understand a document is announced by a new ``schema`` number instead.
+*required* to understand a document is announced by a new ``schema`` number instead. Text is printable ASCII
+throughout, so whatever was read has a canonical form and can be digested again.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ import json
 from collections.abc import Callable, Mapping
 from typing import Any, TypeVar
 
-from headway.contract.digests import Digest, parse_digest
+from headway.contract.digests import MAX_INTEGER, Digest, check_value, is_printable_ascii, parse_digest
 from headway.contract.errors import malformed
 
 T = TypeVar("T")
@@ -20,7 +21,8 @@ def decode(data: bytes, document: str) -> Fields:
     """The JSON object in ``data``.
 
     Raises:
-        RefusedError: code ``malformed``; not UTF-8, not JSON, nested too deeply, duplicate keys, or not an object.
+        RefusedError: code ``malformed``; not UTF-8, not JSON, duplicate keys, not an object, or a value without a
+            canonical form (:func:`headway.contract.digests.check_value`), in an unknown field too.
     """
 
     def unique(pairs: list[tuple[str, object]]) -> dict[str, object]:
@@ -33,6 +35,7 @@ def decode(data: bytes, document: str) -> Fields:
         value = json.loads(data.decode("utf-8"), object_pairs_hook=unique)
     except (ValueError, RecursionError) as error:
         raise malformed(document, "$", "JSON in UTF-8") from error
+    check_value(value, document=document)
     return Fields(value, document)
 
 
@@ -61,16 +64,20 @@ class Fields:
         """The names of all fields present."""
         return tuple(self._value)
 
-    def text(self, name: str, *, choices: tuple[str, ...] | None = None, max_length: int = 4096) -> str:
-        """A string, within ``choices`` if given."""
+    def text(
+        self, name: str, *, choices: tuple[str, ...] | None = None, min_length: int = 0, max_length: int = 4096
+    ) -> str:
+        """Printable ASCII of ``min_length`` … ``max_length`` characters, within ``choices`` if given."""
         value = self._value.get(name)
-        if not isinstance(value, str) or len(value) > max_length:
-            raise malformed(self._document, self._at(name), f"a string of at most {max_length} characters")
+        if not isinstance(value, str) or not min_length <= len(value) <= max_length or not is_printable_ascii(value):
+            raise malformed(
+                self._document, self._at(name), f"printable ASCII of {min_length} to {max_length} characters"
+            )
         if choices is not None and value not in choices:
             raise malformed(self._document, self._at(name), "one of " + ", ".join(choices))
         return value
 
-    def integer(self, name: str, *, low: int = 0, high: int = 2**53 - 1) -> int:
+    def integer(self, name: str, *, low: int = 0, high: int = MAX_INTEGER) -> int:
         """An integer within ``low`` … ``high``; a boolean is not an integer."""
         value = self._value.get(name)
         if not isinstance(value, int) or isinstance(value, bool) or not low <= value <= high:
@@ -111,10 +118,10 @@ class Fields:
         )
 
     def texts(self, name: str, *, most: int = 10_000) -> tuple[str, ...]:
-        """A list of strings."""
+        """A list of strings of printable ASCII."""
         items = self.items(name, most=most)
-        if not all(isinstance(item, str) for item in items):
-            raise malformed(self._document, self._at(name), "a list of strings")
+        if not all(isinstance(item, str) and is_printable_ascii(item) for item in items):
+            raise malformed(self._document, self._at(name), "a list of strings of printable ASCII")
         return tuple(str(item) for item in items)
 
     def schema(self, known: int) -> int:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from headway.contract.errors import (
@@ -38,7 +39,11 @@ _EXIT_OF_KIND = {
 
 @dataclass(frozen=True, slots=True)
 class Problem:
-    """A problem document. ``type`` is a relative reference to the page of the code in our documentation."""
+    """A problem document. ``type`` is a relative reference to the page of the code in our documentation.
+
+    ``family`` and ``kind`` (of a refusal) let a client raise the error that the server met: a failed proof ends the
+    command line with 3 and a missed gate with 8, although both travel as status 422.
+    """
 
     type: str
     title: str
@@ -47,9 +52,11 @@ class Problem:
     code: str
     hint: str
     data: dict[str, JsonScalar]
+    family: str = "failed"
+    kind: str | None = None
 
     def to_json(self) -> dict[str, object]:
-        """Members of RFC 9457 §3.1 with our extensions ``code``, ``hint`` and ``data``."""
+        """Members of RFC 9457 §3.1 with our extensions ``code``, ``hint``, ``data``, ``family``, ``kind``."""
         return {
             "type": self.type,
             "title": self.title,
@@ -58,6 +65,8 @@ class Problem:
             "code": self.code,
             "hint": self.hint,
             "data": dict(self.data),
+            "family": self.family,
+            "kind": self.kind,
         }
 
 
@@ -101,6 +110,8 @@ def problem_of(error: HeadwayError) -> Problem:
         code=error.code,
         hint=error.hint,
         data=dict(error.data),
+        family=error.family,
+        kind=error.kind if isinstance(error, RefusedError) else None,
     )
 
 
@@ -114,11 +125,37 @@ _KIND_OF_STATUS = {
 }
 
 
-def error_of(status: int, body: dict[str, object]) -> HeadwayError:
-    """Turn a problem document back into an error: what a client raises for a response of ``status``."""
-    code = str(body.get("code", f"http_{status}"))
-    detail = str(body.get("detail", body.get("title", f"The server answered {status}.")))
-    hint = str(body.get("hint", "Read the server's log for this request."))
+def error_of(status: int, body: object) -> HeadwayError:
+    """Turn a problem document back into an error: what a client raises for a response of ``status``.
+
+    Total: ``body`` may be anything that came over the wire. A status of 500 and above is always a
+    :class:`TransferError`, since only the server can mend it.
+    """
+    members: Mapping[str, object] = body if isinstance(body, Mapping) else {}
+    code = _member(members, "code", f"http_{status}")
+    detail = _member(members, "detail", _member(members, "title", f"The server answered {status}."))
+    hint = _member(members, "hint", "Read the server's log for this request.")
+    error: HeadwayError
     if status >= 500:
-        return TransferError(code, detail, hint=hint)
-    return RefusedError(code, detail, hint=hint, kind=_KIND_OF_STATUS.get(status, "invalid"))
+        error = TransferError(code, detail, hint=hint)
+    elif members.get("family") == "untrusted":
+        error = UntrustedError(code, detail, hint=hint)
+    elif members.get("family") == "incompatible":
+        error = IncompatibleError(code, detail, hint=hint)
+    else:
+        error = RefusedError(code, detail, hint=hint, kind=_kind(status, members.get("kind")))
+    data = members.get("data")
+    if isinstance(data, Mapping):
+        error.data.update((str(k), v) for k, v in data.items() if v is None or isinstance(v, str | int))
+    return error
+
+
+def _member(members: Mapping[str, object], name: str, default: str) -> str:
+    value = members.get(name)
+    return value if isinstance(value, str) else default
+
+
+def _kind(status: int, claimed: object) -> str:
+    if isinstance(claimed, str) and _STATUS_OF_KIND.get(claimed) == status:
+        return claimed
+    return _KIND_OF_STATUS.get(status, "invalid")

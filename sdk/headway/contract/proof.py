@@ -82,7 +82,7 @@ class Proof:
             agreement_permyriad=fields.integer("agreement_permyriad", high=10_000),
             accuracy_permyriad=fields.integer("accuracy_permyriad", high=10_000),
             finite=fields.boolean("finite"),
-            runtime=fields.text("runtime", max_length=256),
+            runtime=fields.text("runtime", min_length=1, max_length=256),
         )
 
     @classmethod
@@ -122,14 +122,19 @@ def assess(proof: Proof, policy: ProofPolicy = ProofPolicy()) -> Proven | NotPro
         reasons.append(f"the golden batch has {proof.rows} rows, fewer than {policy.min_rows}")
     if proof.feature_deviation_micro > policy.max_feature_deviation_micro:
         reasons.append(
-            f"features deviate by {proof.feature_deviation_micro / 1e6:.6f}, "
-            f"more than {policy.max_feature_deviation_micro / 1e6:.6f}"
+            f"features deviate by {_micro(proof.feature_deviation_micro)}, "
+            f"more than {_micro(policy.max_feature_deviation_micro)}"
         )
     if proof.probability_deviation_micro > policy.max_probability_deviation_micro:
         reasons.append(
-            f"probabilities deviate by {proof.probability_deviation_micro / 1e6:.6f}, "
-            f"more than {policy.max_probability_deviation_micro / 1e6:.6f}"
+            f"probabilities deviate by {_micro(proof.probability_deviation_micro)}, "
+            f"more than {_micro(policy.max_probability_deviation_micro)}"
         )
     if proof.agreement_permyriad < policy.min_agreement_permyriad:
-        reasons.append(f"only {proof.agreement_permyriad / 100:.2f} % of labels agree with the golden batch")
+        percent = f"{proof.agreement_permyriad // 100}.{proof.agreement_permyriad % 100:02d}"
+        reasons.append(f"only {percent} % of labels agree with the golden batch")
     return NotProven(tuple(reasons)) if reasons else Proven()
+
+
+def _micro(value: int) -> str:
+    return f"{value // 10**6}.{value % 10**6:06d}"

@@ -6,7 +6,6 @@ import hashlib
 from collections.abc import Collection
 from dataclasses import dataclass
 
-from headway.contract.errors import malformed
 from headway.contract.parsing import Fields
 
 BUCKETS = 10_000
@@ -43,7 +42,7 @@ class Rollout:
             RefusedError: code ``malformed``.
         """
         return cls(
-            salt=_ascii(fields.text("salt", max_length=64)),
+            salt=fields.text("salt", max_length=64),
             permyriad=fields.integer("permyriad", high=BUCKETS),
             pins=fields.texts("pins", most=100),
             excludes=fields.texts("excludes", most=100),
@@ -75,9 +74,3 @@ def in_rollout(rollout: Rollout, install_id: str, groups: Collection[str] = ()) 
     if any(group in groups for group in rollout.pins):
         return True
     return bucket(rollout.salt, install_id) < rollout.permyriad
-
-
-def _ascii(text: str) -> str:
-    if not text.isascii():
-        raise malformed("rollout", "$.salt", "ASCII")
-    return text

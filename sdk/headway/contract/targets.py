@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from headway.contract.digests import Digest
 from headway.contract.parsing import Fields
-from headway.contract.versions import OsVersion, parse_name, parse_version
+from headway.contract.versions import MAX_RELEASE, OsVersion, parse_name, parse_version
 
 SCHEMA = 1
 STATUSES = ("live", "revoked")
@@ -86,7 +86,7 @@ class HeadTarget:
             app=parse_name(fields.text("app"), what="app"),
             base_id=parse_name(fields.text("base_id"), what="base id"),
             name=parse_name(fields.text("name"), what="head name"),
-            release=fields.integer("release", low=1, high=10**9 - 1),
+            release=fields.integer("release", low=1, high=MAX_RELEASE),
             head=fields.digest("head"),
             parent=fields.optional("parent", fields.digest),
             bases=tuple(ProvenBase(b.digest("digest"), b.digest("proof")) for b in fields.objects("bases", most=64)),

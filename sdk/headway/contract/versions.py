@@ -9,6 +9,10 @@ from headway.contract.digests import Digest, parse_digest
 from headway.contract.errors import RefusedError, malformed
 
 _NAME = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?")
+_RELEASE = re.compile(r"[1-9][0-9]{0,8}")
+MAX_RELEASE = 10**9 - 1
+"""Releases of a head count from 1 to here."""
+
 _VERSION = re.compile(r"(?:0|[1-9][0-9]{0,5})(?:\.(?:0|[1-9][0-9]{0,5})){0,2}")
 
 OsVersion = tuple[int, int, int]
@@ -39,9 +43,20 @@ def parse_version(value: object, *, what: str = "version") -> tuple[int, int, in
     return parts[0], parts[1], parts[2]
 
 
+def parse_release(value: object, *, what: str = "release") -> int:
+    """A release number written in decimal, ``1`` … ``999999999``, without a leading zero.
+
+    Raises:
+        RefusedError: code ``malformed``.
+    """
+    if isinstance(value, str) and _RELEASE.fullmatch(value):
+        return int(value)
+    raise malformed(what, "$", f"a number from 1 to {MAX_RELEASE}")
+
+
 @dataclass(frozen=True, slots=True)
 class ReleaseReference:
-    """``name@17``: one release of a head, or one version of a base."""
+    """``name@17``: one release of a head."""
 
     name: str
     number: int
@@ -62,13 +77,13 @@ def parse_reference(text: str) -> Reference:
     """``topic@17``, ``topic@stable`` or ``sha256:…``.
 
     Raises:
-        RefusedError: code ``malformed_reference``.
+        RefusedError: code ``malformed_reference``, or ``malformed`` for a digest that is none.
     """
     if text.startswith("sha256:"):
         return parse_digest(text, document="reference", path="$")
     name, at, rest = text.partition("@")
     if at and _NAME.fullmatch(name):
-        if re.fullmatch(r"[1-9][0-9]{0,8}", rest):
+        if _RELEASE.fullmatch(rest):
             return ReleaseReference(name, int(rest))
         if _NAME.fullmatch(rest) and not rest.isdigit():
             return ChannelReference(name, rest)
