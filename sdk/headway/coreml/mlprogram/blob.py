@@ -1,0 +1,99 @@
+"""Reading Core ML's weight blob (storage format 2), every offset and size checked against the file.
+
+Layout, from coremltools' MILBlob ``StorageFormat.hpp``: a 64-byte header (entry count u32, version u32), then per
+entry a 64-byte record (sentinel 0xDEADBEEF u32, type u32, size u64, data offset u64, padding bits u64) that MIL points at,
+and the data. Values are little-endian; sub-byte elements are packed from the least significant bit.
+The file is mapped, not read: a weight costs memory only while somebody holds it.
+"""
+
+from __future__ import annotations
+
+import math
+import struct
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from headway.contract.errors import RefusedError
+from headway.coreml.mlprogram.dtypes import MilDType
+
+__all__ = ["BlobFile", "unpack_bits"]
+
+_HEADER = struct.Struct("<II")
+_RECORD = struct.Struct("<IIQQQ")
+_RECORD_SIZE = 64
+_SENTINEL = 0xDEADBEEF
+_VERSION = 2
+
+
+def unpack_bits(packed: NDArray[np.uint8], bits: int, count: int, *, signed: bool = False) -> NDArray[Any]:
+    """Unpack *count* elements of *bits* (1–8) each, least significant bit first, to one byte per element.
+
+    Returns uint8 ``[count]``, or int8 when *signed* (two's complement in *bits* bits).
+    """
+    if bits == 8:
+        whole: NDArray[Any] = packed[:count]
+        return whole.view(np.int8) if signed else whole
+    flags = np.unpackbits(packed, bitorder="little", count=count * bits).reshape(count, bits)
+    weights = (1 << np.arange(bits)).astype(np.uint8)
+    values: NDArray[np.uint8] = (flags * weights).sum(axis=1, dtype=np.uint8)
+    if not signed:
+        return values
+    # Shift the sign bit to the top and back: arithmetic shifts extend it.
+    extended: NDArray[np.int8] = (values << np.uint8(8 - bits)).view(np.int8) >> np.int8(8 - bits)
+    return extended
+
+
+class BlobFile:
+    """One weight file, mapped from disk or held in memory.
+
+    Raises :class:`RefusedError` (``coreml.blob``) when it is not a version-2 blob.
+    """
+
+    def __init__(self, name: str, source: Path | bytes) -> None:
+        self._name = name
+        try:
+            self._bytes: NDArray[np.uint8] = (
+                np.frombuffer(source, np.uint8)
+                if isinstance(source, bytes)
+                else np.memmap(source, dtype=np.uint8, mode="r")
+            )
+        except (OSError, ValueError) as error:
+            raise self._refuse(f"cannot be opened ({type(error).__name__})") from error
+        if self._bytes.size < _RECORD_SIZE:
+            raise self._refuse("is shorter than its header")
+        _, version = _HEADER.unpack_from(self._bytes.data, 0)
+        if version != _VERSION:
+            raise self._refuse(f"has storage version {version}, expected {_VERSION}")
+
+    def read(self, offset: int, dtype: MilDType, count: int) -> NDArray[Any]:
+        """Return the *count* elements of *dtype* whose record is at *offset*; byte-sized types are views of the file.
+
+        Raises :class:`RefusedError` when the record is not one, is of another type or size, or leaves the file.
+        """
+        size = self._bytes.size
+        if offset < 0 or offset + _RECORD_SIZE > size:
+            raise self._refuse(f"has no record at offset {offset}")
+        sentinel, code, nbytes, start, _ = _RECORD.unpack_from(self._bytes.data, offset)
+        if sentinel != _SENTINEL:
+            raise self._refuse(f"has no record at offset {offset} (wrong sentinel)")
+        if code != dtype.blob_code:
+            raise self._refuse(f"stores type {code} at offset {offset}, the program expects {dtype.name}")
+        if nbytes != math.ceil(count * dtype.bits / 8):
+            raise self._refuse(f"stores {nbytes} bytes at offset {offset}, the program expects {count} × {dtype.name}")
+        if start + nbytes > size or start % min(64, dtype.numpy.itemsize):
+            raise self._refuse(f"points outside itself at offset {offset}")
+        raw = self._bytes[start : start + nbytes]
+        if dtype.bits < 8:
+            return unpack_bits(np.asarray(raw), dtype.bits, count, signed=dtype.numpy.kind == "i")
+        return np.asarray(raw).view(dtype.numpy.newbyteorder("<"))
+
+    def _refuse(self, what: str) -> RefusedError:
+        return RefusedError(
+            "coreml.blob",
+            f"The weight file {self._name} {what}.",
+            hint="The package is damaged; export it again.",
+            file=self._name,
+        )

@@ -1,0 +1,88 @@
+"""Gathering by index. A quantised table is gathered as codes and only the gathered rows are dequantised."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from headway.coreml.mlprogram.call import Call, Emit, Tensor
+from headway.coreml.mlprogram.constants import Affine
+
+__all__ = ["TABLE"]
+
+
+def _gather(call: Call) -> str:
+    x, indices = call.tensor("x"), call.tensor("indices")
+    axis = call.axis(default=0)
+    batch_dims = int(call.value("batch_dims", 0))
+    if isinstance(x.constant, Affine) and axis == 0 and batch_dims == 0 and x.rank > 1:
+        return _dequantised_rows(call, x, x.constant, call.name(indices))
+    if batch_dims == 0 and not (x.batched and indices.batched):
+        return _from_one_table(call, x, indices, axis)
+    return _per_batch(call, x, indices, axis, batch_dims)
+
+
+def _from_one_table(call: Call, x: Tensor, indices: Tensor, axis: int) -> str:
+    shift = int(x.batched)
+    gathered = call.graph.node("Gather", call.name(x), call.name(indices), axis=axis + shift)
+    if not indices.batched or axis == 0:
+        return gathered
+    # The batch of the indices landed where the axis was: bring it to the front.
+    rank = len(call.out.shape) + 1
+    return call.graph.node("Transpose", gathered, perm=[axis, *(a for a in range(rank) if a != axis)])
+
+
+def _per_batch(call: Call, x: Tensor, indices: Tensor, axis: int, batch_dims: int) -> str:
+    """Each batch element has its own table: move the axis behind the batch axes and use ``GatherND``."""
+    graph, lead = call.graph, call.lead
+    batch = batch_dims + lead
+    table = call.with_batch(x)
+    middle = list(range(batch, axis + lead))
+    if middle:
+        rest = range(axis + lead + 1, x.rank + lead)
+        table = graph.node("Transpose", table, perm=[*range(batch), axis + lead, *middle, *rest])
+    places = graph.node("Unsqueeze", call.with_batch(indices), graph.int64s([-1]))
+    gathered = graph.node("GatherND", table, call.cast(places, np.int64), batch_dims=batch)
+    if not middle:
+        return gathered
+    count = indices.rank - batch_dims
+    picked = range(batch, batch + count)
+    before = range(batch + count, batch + count + len(middle))
+    after = range(batch + count + len(middle), len(call.out.shape) + lead)
+    return graph.node("Transpose", gathered, perm=[*range(batch), *before, *picked, *after])
+
+
+def _dequantised_rows(call: Call, x: Tensor, table: Affine, indices: str) -> str:
+    graph = call.graph
+    codes = graph.node("Gather", call.written(table, "codes", table.codes), indices, axis=0)
+    rows = call.cast(codes, np.float32)
+    for op, values in (("Sub", table.zero_point), ("Mul", table.scale)):
+        if op == "Sub" and not values.any():
+            continue
+        rows = graph.node(op, rows, _row_values(call, x, table, values, indices))
+    return rows
+
+
+def _row_values(call: Call, x: Tensor, table: Affine, values: np.ndarray, indices: str) -> str:  # type: ignore[type-arg]
+    """The scale or zero point of each gathered row, shaped to broadcast against it."""
+    if values.size == 1 or table.axis != 0:
+        return call.graph.constant(values.reshape([-1, *[1] * (x.rank - 1 - table.axis)]))
+    per_row = call.graph.constant(values.reshape([-1, *[1] * (x.rank - 1)]))
+    return call.graph.node("Gather", per_row, indices, axis=0)
+
+
+def _along_axis(call: Call) -> str:
+    x, indices = call.with_batch(call.tensor("x")), call.with_batch(call.tensor("indices"))
+    return call.graph.node("GatherElements", x, indices, axis=call.axis(default=0) + call.lead)
+
+
+def _gather_nd(call: Call) -> str:
+    x = call.with_batch(call.tensor("x"))
+    indices = call.cast(call.with_batch(call.tensor("indices")), np.int64)
+    return call.graph.node("GatherND", x, indices, batch_dims=int(call.value("batch_dims", 0)) + call.lead)
+
+
+TABLE: dict[str, Emit] = {
+    "gather": _gather,
+    "gather_along_axis": _along_axis,
+    "gather_nd": _gather_nd,
+}

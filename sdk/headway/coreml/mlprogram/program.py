@@ -1,0 +1,139 @@
+"""A compiled ML Program: what :func:`compile_program` returns and the rest of Headway calls.
+
+Compiled once per package digest, options and library versions; later loads read the cached graph and map its weights.
+Results are those of ONNX Runtime on the CPU: the same bytes on the same machine and thread count, equal to rounding
+elsewhere. What a device computes is not claimed.
+"""
+
+from __future__ import annotations
+
+import json
+import tempfile
+from collections.abc import Mapping
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnxruntime as ort
+from numpy.typing import NDArray
+
+from headway.contract.errors import IncompatibleError, RefusedError
+from headway.coreml.mlprogram.cache import cached, default_cache_dir
+from headway.coreml.mlprogram.feeds import Feeds, arrange
+from headway.coreml.mlprogram.graph import WEIGHTS, Graph
+from headway.coreml.mlprogram.options import ProgramOptions
+from headway.coreml.mlprogram.reader import read_function
+from headway.coreml.mlprogram.translate import Port, can_batch, translate
+from headway.coreml.package import Package, read_package
+
+__all__ = ["COMPILER_VERSION", "Program", "compile_program"]
+
+COMPILER_VERSION = 1
+"""Raised whenever the same package compiles to another graph: old cache entries are then ignored."""
+
+_MODEL = "model.onnx"
+_PORTS = "ports.json"
+
+
+class Program:
+    """An executable ML Program. Safe to share between threads; one session of ONNX Runtime."""
+
+    def __init__(self, folder: Path, options: ProgramOptions) -> None:
+        described = json.loads((folder / _PORTS).read_text())
+        self.inputs: tuple[Port, ...] = tuple(_port(entry) for entry in described["inputs"])
+        self.outputs: tuple[Port, ...] = tuple(_port(entry) for entry in described["outputs"])
+        self.batched: bool = described["batched"]
+        self.options = options
+        self._session = _session(folder / _MODEL, options)
+
+    @property
+    def runtime(self) -> str:
+        """What computes: translator and ONNX Runtime versions and the numeric mode."""
+        return f"headway-mlprogram/{COMPILER_VERSION} onnxruntime/{ort.__version__} {self.options.key}"
+
+    def predict(self, inputs: Mapping[str, NDArray[Any]]) -> dict[str, NDArray[Any]]:
+        """Run the program; keys are the model's input names, the result's its output names.
+
+        An array has its input's shape (one item) or a batch axis in front of it; for an input whose first dimension is
+        1, ``[n, …]`` in place of ``[1, …]`` also means n items. All inputs are batched or none. Results get the batch
+        axis in the same way. Programs that cannot be batched (``batched`` is False) are run item by item.
+
+        Raises :class:`RefusedError` on a missing, unknown or misshapen input and on values the program cannot take.
+        """
+        feeds = arrange(self.inputs, inputs)
+        if self.batched:
+            results = self._run(feeds.arrays)
+        else:
+            results = self._one_by_one(feeds)
+        return {port.name: feeds.shaped(array) for port, array in zip(self.outputs, results, strict=True)}
+
+    def _one_by_one(self, feeds: Feeds) -> list[NDArray[Any]]:
+        items = [
+            self._run({name: array[index] for name, array in feeds.arrays.items()}) for index in range(feeds.items)
+        ]
+        return [np.stack(column) for column in zip(*items, strict=True)]
+
+    def _run(self, arrays: Mapping[str, NDArray[Any]]) -> list[NDArray[Any]]:
+        try:
+            results: list[NDArray[Any]] = self._session.run(None, dict(arrays))
+        except Exception as error:  # ONNX Runtime raises classes of its own
+            raise RefusedError(
+                "coreml.execution",
+                f"The program cannot take these values: {_first_line(error)}",
+                hint="Check that token ids lie inside the vocabulary and that shapes are as described.",
+            ) from error
+        return results
+
+
+def compile_program(source: Package | Path | str, options: ProgramOptions | None = None) -> Program:
+    """Return the executable program of the package *source* (read strictly when it is a path).
+
+    Raises :class:`IncompatibleError` (``coreml.unknown_op``) for an operation this runtime does not execute and
+    :class:`RefusedError` for a package that is damaged or not an ML Program.
+    """
+    options = options or ProgramOptions()
+    package = source if isinstance(source, Package) else read_package(source)
+    if not options.use_cache:
+        with tempfile.TemporaryDirectory(prefix="headway-coreml-") as folder:
+            _build(package, options, Path(folder))
+            return Program(Path(folder), options)
+    key = f"{COMPILER_VERSION}|{ort.__version__}|{options.key}|{package.digest}"
+    root = options.cache_dir or default_cache_dir()
+    return Program(cached(root, key, lambda folder: _build(package, options, folder)), options)
+
+
+def _build(package: Package, options: ProgramOptions, folder: Path) -> None:
+    function = read_function(package.spec, package.weight_file)
+    with (folder / WEIGHTS).open("wb") as weights:
+        translation = translate(function, Graph(weights), options, batch=can_batch(function))
+    (folder / _MODEL).write_bytes(translation.model)
+    described = {
+        "inputs": [asdict(port) for port in translation.inputs],
+        "outputs": [asdict(port) for port in translation.outputs],
+        "batched": translation.batched,
+    }
+    (folder / _PORTS).write_text(json.dumps(described))
+
+
+def _port(entry: dict[str, Any]) -> Port:
+    return Port(entry["name"], entry["value"], entry["dtype"], tuple(entry["shape"]))
+
+
+def _session(model: Path, options: ProgramOptions) -> Any:
+    settings = ort.SessionOptions()
+    settings.intra_op_num_threads = options.threads
+    settings.inter_op_num_threads = 1
+    settings.log_severity_level = 3
+    try:
+        return ort.InferenceSession(str(model), settings, providers=["CPUExecutionProvider"])
+    except Exception as error:  # as in Program._run
+        raise IncompatibleError(
+            "coreml.not_executable",
+            f"The translated program is not accepted: {_first_line(error)}",
+            hint="The package contradicts itself, or uses a form of an operation that this runtime misses.",
+        ) from error
+
+
+def _first_line(error: Exception) -> str:
+    return (str(error).splitlines() or [type(error).__name__])[0][:300]
