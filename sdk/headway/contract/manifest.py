@@ -199,25 +199,28 @@ def check_file_set(paths: Iterable[str]) -> None:
     Raises:
         RefusedError: code ``unsafe_path``.
     """
-    folded: set[str] = set()
+    files: set[str] = set()
+    folders: dict[str, str] = {}
     for path in paths:
-        key = path.casefold()
-        if key in folded:
-            raise RefusedError(
-                "unsafe_path",
-                f"The path {path!r} stands twice in the release (letter case does not count).",
-                hint="Rename one of the two files and publish again.",
-            )
-        folded.add(key)
-    for key in folded:
-        parts = key.split("/")
-        for end in range(1, len(parts)):
-            if "/".join(parts[:end]) in folded:
-                raise RefusedError(
-                    "unsafe_path",
-                    f"The path {'/'.join(parts[:end])!r} is both a file and a folder in the release.",
-                    hint="Rename one of the two and publish again.",
-                )
+        if path.casefold() in files:
+            raise _clash(path, "stands twice in the release (letter case does not count)")
+        files.add(path.casefold())
+        for folder in _folders(path):
+            if folders.setdefault(folder.casefold(), folder) != folder:
+                raise _clash(folder, "is spelled in two ways in the release")
+    for both in sorted(files & folders.keys()):
+        raise _clash(both, "is both a file and a folder in the release")
+
+
+def _folders(path: str) -> list[str]:
+    parts = path.split("/")
+    return ["/".join(parts[:end]) for end in range(1, len(parts))]
+
+
+def _clash(path: str, fault: str) -> RefusedError:
+    return RefusedError(
+        "unsafe_path", f"The path {path[:80]!r} {fault}.", hint="Rename one of the two and publish again."
+    )
 
 
 def head_manifest_path(base_id: str, name: str, release: int) -> str:
