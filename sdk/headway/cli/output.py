@@ -99,7 +99,8 @@ def explain_missing_extra(error: ModuleNotFoundError, extra: str | None) -> Head
     """The error for a part that is not installed, naming the extra that brings it."""
     module = re.split(r"[.]", error.name or "")[0]
     wanted = _EXTRA_OF_MODULE.get(module, extra)
-    if wanted is None:
+    # A missing module of our own is a broken installation, not a missing extra.
+    if wanted is None or module.startswith("headway"):
         raise error
     return RefusedError(
         "missing_extra",
