@@ -1,8 +1,8 @@
 """Reading Core ML's weight blob (storage format 2), every offset and size checked against the file.
 
 Layout, from coremltools' MILBlob ``StorageFormat.hpp``: a 64-byte header (entry count u32, version u32), then per
-entry a 64-byte record (sentinel 0xDEADBEEF u32, type u32, size u64, data offset u64, padding bits u64) that MIL points at,
-and the data. Values are little-endian; sub-byte elements are packed from the least significant bit.
+entry a 64-byte record (sentinel 0xDEADBEEF u32, type u32, size u64, data offset u64, padding bits u64) that MIL points
+at, and the data. Values are little-endian; sub-byte elements are packed from the least significant bit.
 The file is mapped, not read: a weight costs memory only while somebody holds it.
 """
 

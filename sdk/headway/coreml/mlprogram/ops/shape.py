@@ -120,10 +120,12 @@ def _range(call: Call) -> str:
 def _one_hot(call: Call) -> str:
     indices = call.tensor("indices")
     axis = call.checked_axis(call.value("axis", -1), indices.rank + 1)
-    dtype = onnx_dtype(call.out.dtype)
-    values = np.array([call.value("off_value", 0), call.value("on_value", 1)], dtype=dtype)
+    # ONNX Runtime has this operation for few types: int64 indices and float values are one of them.
+    values = np.array([call.value("off_value", 0), call.value("on_value", 1)], dtype=np.float32)
     depth = call.graph.scalar(call.value("one_hot_vector_size", 1), np.int64)
-    return call.graph.node("OneHot", call.name(indices), depth, call.graph.constant(values), axis=axis + call.lead)
+    places = call.cast(call.name(indices), np.int64)
+    hot = call.graph.node("OneHot", places, depth, call.graph.constant(values), axis=axis + call.lead)
+    return call.cast(hot, onnx_dtype(call.out.dtype))
 
 
 def _band_part(call: Call) -> str:
