@@ -12,23 +12,51 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from headway.coreml.build import HeadLayout, build_head, initial_head, initial_weights
+    from headway.coreml.description import Feature, ModelDescription
     from headway.coreml.head import HeadWeights, head_weights, with_head_weights
     from headway.coreml.hyperparameters import SGD, Adam, AllowedSet, Range
+    from headway.coreml.model import MLModel
     from headway.coreml.package import Package, read_package
+    from headway.coreml.update.context import MLUpdateContext, MLUpdateProgressHandlers
+    from headway.coreml.update.errors import MLModelError, MLModelErrorCode
+    from headway.coreml.update.keys import (
+        MLMetricKey,
+        MLModelConfiguration,
+        MLParameterKey,
+        MLTaskState,
+        MLUpdateProgressEvent,
+    )
+    from headway.coreml.update.semantics import Semantics
+    from headway.coreml.update.task import MLUpdateTask, update_model
 
 _HOMES = {
     "Adam": "hyperparameters",
     "AllowedSet": "hyperparameters",
+    "Feature": "description",
     "HeadLayout": "build",
     "HeadWeights": "head",
+    "MLMetricKey": "update.keys",
+    "MLModel": "model",
+    "MLModelConfiguration": "update.keys",
+    "MLModelError": "update.errors",
+    "MLModelErrorCode": "update.errors",
+    "MLParameterKey": "update.keys",
+    "MLTaskState": "update.keys",
+    "MLUpdateContext": "update.context",
+    "MLUpdateProgressEvent": "update.keys",
+    "MLUpdateProgressHandlers": "update.context",
+    "MLUpdateTask": "update.task",
+    "ModelDescription": "description",
     "Package": "package",
     "Range": "hyperparameters",
     "SGD": "hyperparameters",
+    "Semantics": "update.semantics",
     "build_head": "build",
     "head_weights": "head",
     "initial_head": "build",
     "initial_weights": "build",
     "read_package": "package",
+    "update_model": "update.task",
     "with_head_weights": "head",
 }
 
@@ -36,15 +64,30 @@ __all__ = [
     "SGD",
     "Adam",
     "AllowedSet",
+    "Feature",
     "HeadLayout",
     "HeadWeights",
+    "MLMetricKey",
+    "MLModel",
+    "MLModelConfiguration",
+    "MLModelError",
+    "MLModelErrorCode",
+    "MLParameterKey",
+    "MLTaskState",
+    "MLUpdateContext",
+    "MLUpdateProgressEvent",
+    "MLUpdateProgressHandlers",
+    "MLUpdateTask",
+    "ModelDescription",
     "Package",
     "Range",
+    "Semantics",
     "build_head",
     "head_weights",
     "initial_head",
     "initial_weights",
     "read_package",
+    "update_model",
     "with_head_weights",
 ]
 
