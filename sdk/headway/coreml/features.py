@@ -19,7 +19,7 @@ from headway.contract.tokenizer import Tokenizer
 from headway.coreml.mlprogram import Program, ProgramOptions, compile_program
 from headway.coreml.package import Package
 
-__all__ = ["Features", "Progress", "run_base"]
+__all__ = ["Features", "Progress", "base_ports", "run_base"]
 
 Progress = Callable[[int, int], None]
 """Called after each batch with the number of rows done and of rows in all."""
@@ -32,7 +32,7 @@ class Features:
     """A base with its tokenizer, ready to turn texts into features.
 
     With a *contract* the base's output and the tokenizer must be what it says; without one the program's only output
-    is taken. Raises :class:`IncompatibleError` (``coreml.not_a_base``, ``coreml.contract``) when they are not, and
+    is taken. Raises :class:`IncompatibleError` (``not_a_base``, ``contract_mismatch``) when they are not, and
     whatever :func:`~headway.coreml.mlprogram.compile_program` raises.
     """
 
@@ -45,7 +45,7 @@ class Features:
     ) -> None:
         self.program = compile_program(base, options)
         self.tokenizer = tokenizer
-        self.length, self.output, self.dimension = _base_ports(self.program)
+        self.length, self.output, self.dimension = base_ports(self.program)
         if contract is not None:
             _check_contract(self, contract)
 
@@ -72,7 +72,7 @@ def run_base(
     program: Program, input_ids: NDArray[np.int32], attention_mask: NDArray[np.int32], batch: int = 32
 ) -> NDArray[np.float32]:
     """Run a compiled base on int32 ``[n, L]`` ids and masks, *batch* rows at a time; float32 ``[n, D]``."""
-    _, output, dimension = _base_ports(program)
+    _, output, dimension = base_ports(program)
     result = np.empty((len(input_ids), dimension), np.float32)
     for start in range(0, len(input_ids), batch):
         rows = slice(start, start + batch)
@@ -82,22 +82,25 @@ def run_base(
     return result
 
 
-def _base_ports(program: Program) -> tuple[int, str, int]:
-    """Sequence length, output name and feature dimension of a program that is a base; raises when it is none."""
+def base_ports(program: Program) -> tuple[int, str, int]:
+    """Sequence length, output name and feature dimension of a program that is a base.
+
+    Raises :class:`IncompatibleError` (``not_a_base``) when it is none.
+    """
     shapes = {port.name: port.shape for port in program.inputs}
     ids, mask = shapes.get(INPUT_IDS), shapes.get(ATTENTION_MASK)
     vectors = [(port.name, port.shape[0]) for port in program.outputs if len(port.shape) == 1]
     fits = set(shapes) == {INPUT_IDS, ATTENTION_MASK} and ids == mask and ids is not None
     if not fits or ids is None or len(ids) != 2 or ids[0] != 1 or ids[1] is None or len(vectors) != 1:
         raise IncompatibleError(
-            "coreml.not_a_base",
+            "not_a_base",
             "The program is not a base: it must take int32 input_ids and attention_mask [1, L] and give one vector.",
             hint="Export the base with fixed shapes and a rank-1 float32 output.",
         )
     (output, dimension), length = vectors[0], ids[1]
     if dimension is None:
         raise IncompatibleError(
-            "coreml.not_a_base",
+            "not_a_base",
             "The length of the base's feature vector is open.",
             hint="Export the base with fixed shapes.",
         )
@@ -111,7 +114,7 @@ def _check_contract(features: Features, contract: FeatureContract) -> None:
     for name, got, want in zip(names, found, wanted, strict=True):
         if got != want:
             raise IncompatibleError(
-                "coreml.contract",
+                "contract_mismatch",
                 f"The {name} of the base is {got}, its feature contract says {want}.",
                 hint="Use the base, vocabulary and contract of one base release together.",
                 part=name,

@@ -45,13 +45,13 @@ _HEAD = {**_BASE, "labels": ("int32", 1), "probabilities": ("float32", 2)}
 
 
 def read_base_golden(source: Path | bytes) -> BaseGolden:
-    """Read the golden batch of a base; raises :class:`RefusedError` (``coreml.golden``)."""
+    """Read the golden batch of a base; raises :class:`RefusedError` (``golden``)."""
     tensors = _read(source, _BASE)
     return BaseGolden(tensors["input_ids"], tensors["attention_mask"], tensors["features"])
 
 
 def read_head_golden(source: Path | bytes) -> HeadGolden:
-    """Read the golden batch of a head; raises :class:`RefusedError` (``coreml.golden``)."""
+    """Read the golden batch of a head; raises :class:`RefusedError` (``golden``)."""
     t = _read(source, _HEAD)
     classes = t["probabilities"].shape[1]
     if t["labels"].min() < 0 or t["labels"].max() >= classes:
@@ -110,7 +110,7 @@ def _check(tensors: Mapping[str, NDArray[Any]], expected: Mapping[str, tuple[str
 
 def _refuse(why: str) -> RefusedError:
     return RefusedError(
-        "coreml.golden",
+        "golden",
         f"The golden batch is not usable: {why}.",
         hint="Write it again from the base and head that it belongs to.",
     )

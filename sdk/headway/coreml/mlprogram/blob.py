@@ -49,7 +49,7 @@ def unpack_bits(packed: NDArray[np.uint8], bits: int, count: int, *, signed: boo
 class BlobFile:
     """One weight file, mapped from disk or held in memory.
 
-    Raises :class:`RefusedError` (``coreml.blob``) when it is not a version-2 blob.
+    Raises :class:`RefusedError` (``weights``) when it is not a version-2 blob.
     """
 
     def __init__(self, name: str, source: Path | bytes) -> None:
@@ -92,7 +92,7 @@ class BlobFile:
 
     def _refuse(self, what: str) -> RefusedError:
         return RefusedError(
-            "coreml.blob",
+            "weights",
             f"The weight file {self._name} {what}.",
             hint="The package is damaged; export it again.",
             file=self._name,

@@ -67,7 +67,7 @@ def dtype_of(number: int) -> MilDType:
         return DTYPES[number]
     except KeyError:
         raise IncompatibleError(
-            "coreml.unknown_dtype",
+            "unknown_dtype",
             f"The program uses scalar type number {number}, which this runtime does not execute.",
             hint="Export with float32 or float16 compute precision.",
             dtype=number,
@@ -79,7 +79,7 @@ def dtype_named(name: str) -> MilDType:
     found = _BY_NAME.get(name)
     if found is None:
         raise IncompatibleError(
-            "coreml.unknown_dtype",
+            "unknown_dtype",
             f"The program casts to {name!r}, which this runtime does not execute.",
             hint="Export with float32 or float16 compute precision.",
             dtype=name,

@@ -12,13 +12,13 @@ __all__ = ["broken", "unsupported"]
 
 def broken(what: str) -> RefusedError:
     """The error for a program that contradicts itself; *what* completes "The ML Program …"."""
-    return RefusedError("coreml.program", f"The ML Program {what}.", hint="The package is damaged; export it again.")
+    return RefusedError("program", f"The ML Program {what}.", hint="The package is damaged; export it again.")
 
 
 def unsupported(op: str, output: str, why: str = "is not executed by this runtime") -> IncompatibleError:
     """The error for operation *op* whose first output is *output*: one sentence naming both."""
     return IncompatibleError(
-        "coreml.unknown_op",
+        "unknown_op",
         f"The operation {op} that makes {output!r} {why}.",
         hint="Export the model without it, or report the operation so that it can be added.",
         op=op,

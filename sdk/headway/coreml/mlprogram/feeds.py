@@ -82,4 +82,4 @@ def _fits(shape: tuple[int, ...], wanted: tuple[int | None, ...]) -> bool:
 
 
 def _refuse(message: str) -> RefusedError:
-    return RefusedError("coreml.input", message, hint="Look at the model's description for names, types and shapes.")
+    return RefusedError("input", message, hint="Look at the model's description for names, types and shapes.")

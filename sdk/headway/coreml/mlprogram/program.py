@@ -79,7 +79,7 @@ class Program:
             results: list[NDArray[Any]] = self._session.run(None, dict(arrays))
         except Exception as error:  # ONNX Runtime raises classes of its own
             raise RefusedError(
-                "coreml.execution",
+                "execution",
                 f"The program cannot take these values: {_first_line(error)}",
                 hint="Check that token ids lie inside the vocabulary and that shapes are as described.",
             ) from error
@@ -89,7 +89,7 @@ class Program:
 def compile_program(source: Package | Path | str, options: ProgramOptions | None = None) -> Program:
     """Return the executable program of the package *source* (read strictly when it is a path).
 
-    Raises :class:`IncompatibleError` (``coreml.unknown_op``) for an operation this runtime does not execute and
+    Raises :class:`IncompatibleError` (``unknown_op``) for an operation this runtime does not execute and
     :class:`RefusedError` for a package that is damaged or not an ML Program.
     """
     options = options or ProgramOptions()
@@ -129,7 +129,7 @@ def _session(model: Path, options: ProgramOptions) -> Any:
         return ort.InferenceSession(str(model), settings, providers=["CPUExecutionProvider"])
     except Exception as error:  # as in Program._run
         raise IncompatibleError(
-            "coreml.not_executable",
+            "not_executable",
             f"The translated program is not accepted: {_first_line(error)}",
             hint="The package contradicts itself, or uses a form of an operation that this runtime misses.",
         ) from error

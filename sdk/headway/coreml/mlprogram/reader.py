@@ -33,7 +33,7 @@ def read_function(model: Message, weight_file: WeightSource) -> Function:
     """Return the ``main`` function of *model*; *weight_file* gives the file that the program calls by a name."""
     if model.WhichOneof("Type") != "mlProgram":
         raise RefusedError(
-            "coreml.not_mlprogram",
+            "not_mlprogram",
             f"The model is a {model.WhichOneof('Type') or 'empty specification'}, not an ML Program.",
             hint="Give the base package; heads are NeuralNetworks and are run by their own executor.",
         )
@@ -76,7 +76,7 @@ class _Reader:
         kind = value_type.WhichOneof("type")
         if kind != "tensorType":
             raise IncompatibleError(
-                "coreml.unknown_type",
+                "unknown_type",
                 f"The program uses a value of kind {kind}; only tensors are executed here.",
                 hint="Export a stateless model without lists, tuples or dictionaries.",
             )

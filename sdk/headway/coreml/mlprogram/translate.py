@@ -61,7 +61,7 @@ def can_batch(function: Function) -> bool:
 def translate(function: Function, graph: Graph, options: ProgramOptions, *, batch: bool) -> Translation:
     """Append *function* to *graph* and return the finished model.
 
-    Raises :class:`IncompatibleError` (``coreml.unknown_op``) naming the first operation that cannot be executed.
+    Raises :class:`IncompatibleError` (``unknown_op``) naming the first operation that cannot be executed.
     """
     translator = _Translator(graph, options, batch)
     inputs = tuple(translator.input(value) for value in function.inputs)
