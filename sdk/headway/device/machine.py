@@ -19,7 +19,7 @@ from headway.device import events as ev
 from headway.device import receive, restart, training, trial
 from headway.device.effects import Collect, Effect, Leave, Save
 from headway.device.slots import Step, note, quarantine
-from headway.device.state import DeviceState, HeldRelease, Host, Identity, Phase, Rules
+from headway.device.state import DeviceState, HeldRelease, Host, Identity, Rules
 
 RULES = Rules()
 
