@@ -66,11 +66,8 @@ class Semantics:
             raise malformed("semantics", "$", "an object")
         chosen: dict[str, Any] = {}
         for name, setting in value.items():
-            if (
-                name not in CHOICES
-                or setting not in CHOICES[name]
-                or isinstance(setting, int | float) != (CHOICES[name] == (False, True))
-            ):
+            allowed = CHOICES.get(name, ())
+            if not any(type(setting) is type(choice) and setting == choice for choice in allowed):
                 raise malformed("semantics", str(name), f"one of {CHOICES.get(name, sorted(CHOICES))}")
             chosen[name] = setting
         return cls(**chosen)
