@@ -57,7 +57,7 @@ class PublicKey:
         Raises:
             RefusedError: code ``malformed``; also for another algorithm, or a key id that is not the key's own.
         """
-        fields = Fields(value, "public key")
+        fields = value if isinstance(value, Fields) else Fields(value, "public key")
         key = fields.nested("key")
         for name in ("keytype", "scheme"):
             key.text(name, choices=(_TYPE,))

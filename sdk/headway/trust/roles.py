@@ -108,7 +108,7 @@ def sign_bases(
 
 
 def sign_heads(
-    current: bytes,
+    current: bytes | None,
     base_id: str,
     put: Iterable[TargetEntry],
     signers: Sequence[Signer],
