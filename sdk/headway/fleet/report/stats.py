@@ -30,7 +30,7 @@ def sign_test(fixed: int, broken: int) -> float:
     if n == 0:
         return 1.0
     tail = sum(math.comb(n, k) for k in range(min(fixed, broken) + 1))
-    return min(1.0, 2 * tail / float(2**n))
+    return min(1.0, 2 * tail / (1 << n))
 
 
 def paired_interval(fixed: int, broken: int, n: int, z: float = Z95) -> tuple[float, float]:
