@@ -174,9 +174,17 @@ class TrustedClient:
             raise untrusted("too_large", f"{target.path} is signed with {target.length} bytes.", target.role)
         url = self._targets_url + _served_path(target, self._current().consistent_snapshot)
         data = accepted(self._fetcher.fetch(url, max_bytes=target.length), target.path)
-        with judged(target.path):
-            TargetFile(target.length, dict(target.hashes), target.path).verify_length_and_hashes(data)
+        _check(target, data)
         return data
+
+    @staticmethod
+    def matches(target: VerifiedTarget, data: bytes) -> bool:
+        """Whether ``data`` is exactly the signed target."""
+        try:
+            _check(target, data)
+        except UntrustedError:
+            return False
+        return True
 
     def _manifest(self, path: str, signed: VerifiedHead | VerifiedBase) -> VerifiedManifest:
         target = VerifiedTarget(path, signed.length, {"sha256": hex_of(signed.digest)}, None, path)
@@ -251,6 +259,11 @@ class TrustedClient:
 
 def _verified_target(file: TargetFile, role: str) -> VerifiedTarget:
     return VerifiedTarget(file.path, file.length, dict(file.hashes), file.custom, role)
+
+
+def _check(target: VerifiedTarget, data: bytes) -> None:
+    with judged(target.path):
+        TargetFile(target.length, dict(target.hashes), target.path).verify_length_and_hashes(data)
 
 
 def _served_path(target: VerifiedTarget, consistent_snapshot: bool) -> str:
