@@ -235,10 +235,9 @@ def test_any_flipped_bytes_are_refused_or_harmless(data):
     world.repo.files[url] = bytes(body)
     try:
         heads = world.client().heads(BASE_ID)
-    except HeadwayError as error:
-        assert error.code
-    else:
-        assert [h.target for h in heads] == [head(1)]
+    except HeadwayError:
+        return  # one of our families; anything else fails the test
+    assert [h.target for h in heads] == [head(1)]
 
 
 @settings(max_examples=60, deadline=None)
