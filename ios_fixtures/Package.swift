@@ -1,0 +1,13 @@
+// swift-tools-version: 6.0
+// The reference client of Headway. No outside package: it builds on Apple platforms and on Linux as it stands.
+import PackageDescription
+
+let package = Package(
+    name: "Headway",
+    platforms: [.iOS(.v16), .macOS(.v13)],
+    products: [.library(name: "HeadwayContract", targets: ["HeadwayContract"])],
+    targets: [
+        .target(name: "HeadwayContract"),
+        .testTarget(name: "HeadwayContractTests", dependencies: ["HeadwayContract"]),
+    ]
+)
