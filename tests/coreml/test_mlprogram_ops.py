@@ -8,9 +8,10 @@ from typing import Any
 
 import numpy as np
 import pytest
-from .mil_programs import Arrays, coremltools, expected_values, save_program
 
 from headway.coreml.mlprogram import ProgramOptions, compile_program
+
+from .mil_programs import Arrays, coremltools, expected_values, save_program
 
 coremltools()
 from coremltools.converters.mil import Builder as mb  # noqa: E402
