@@ -20,6 +20,7 @@ _EXTRA_OF_MODULE = {
     "onnxruntime": "sim",
     "coremltools": "sim",
     "safetensors": "sim",
+    "stamina": "publish",
     "torch": "trainer",
     "transformers": "trainer",
     "sklearn": "trainer",
