@@ -17,6 +17,8 @@ from headway.coreml.tree import check_names, refuse
 __all__ = ["PackageManifest", "parse_manifest"]
 
 _HINT = "Save the package again with coremltools; do not edit it by hand."
+_UNLISTED = frozenset({"Manifest.json", "executorch_debug_handle_mapping.json"})
+"""Files that coremltools writes beside the listed items; the second for every program that came from torch.export."""
 
 
 @dataclass(frozen=True)
@@ -79,7 +81,7 @@ def _item_path(entry: Any) -> str:
 
 def _check_cover(items: tuple[str, ...], names: Collection[str]) -> None:
     for name in names:
-        if name != "Manifest.json" and not any(name == item or name.startswith(f"{item}/") for item in items):
+        if name not in _UNLISTED and not any(name == item or name.startswith(f"{item}/") for item in items):
             raise refuse(f"The file {name!r} is not listed in Manifest.json.", hint="Remove it, or save again.")
     # A listed folder may be empty: coremltools lists `weights` for a program that has none. A weight that the
     # program does refer to is looked for by check_blobs.

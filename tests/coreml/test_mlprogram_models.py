@@ -1,0 +1,81 @@
+"""Whole models against PyTorch: what coremltools writes for transformer encoders and small image networks."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from headway.coreml.mlprogram import ProgramOptions, compile_program
+
+from .torch_models import export
+
+pytest.importorskip("torch")
+
+EXACT = ProgramOptions(threads=1, use_cache=False)
+
+FAST = [("mobilebert", "trace", "iOS16"), ("bert", "trace", "iOS15"), ("cnn", "trace", "iOS15")]
+SLOW = [
+    ("mobilebert", "export", "iOS18"),
+    ("mobilebert", "trace", "iOS15"),
+    ("bert", "export", "iOS17"),
+    ("bert", "trace", "iOS18"),
+    ("roberta", "trace", "iOS16"),
+    ("albert", "trace", "iOS16"),
+    ("distilbert", "trace", "iOS16"),
+    ("distilbert", "export", "iOS17"),
+    ("vit", "trace", "iOS16"),
+    ("cnn", "export", "iOS17"),
+]
+
+
+def _check(kind: str, frontend: str, target: str, folder: Path) -> None:
+    exported = export(kind, folder, frontend, target)
+    program = compile_program(exported.path, EXACT)
+    wanted = exported.expected()
+
+    batch = program.predict(exported.inputs)["features"]
+    items = [
+        program.predict({name: array[i] for name, array in exported.inputs.items()})["features"]
+        for i in range(len(wanted))
+    ]
+
+    assert program.batched
+    np.testing.assert_allclose(np.stack(items), wanted, rtol=1e-5, atol=2e-6)
+    np.testing.assert_allclose(batch, wanted, rtol=1e-5, atol=2e-6)
+
+
+@pytest.mark.parametrize(("kind", "frontend", "target"), FAST)
+def test_model_equals_pytorch(kind: str, frontend: str, target: str, tmp_path: Path) -> None:
+    _check(kind, frontend, target, tmp_path)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("kind", "frontend", "target"), SLOW)
+def test_further_model_equals_pytorch(kind: str, frontend: str, target: str, tmp_path: Path) -> None:
+    _check(kind, frontend, target, tmp_path)
+
+
+def test_int8_mode_stays_close_to_pytorch(tmp_path: Path) -> None:
+    exported = export("bert", tmp_path)
+    fast = compile_program(exported.path, ProgramOptions(compute="int8", threads=1, use_cache=False))
+    found = fast.predict(exported.inputs)["features"]
+    assert np.abs(found - exported.expected()).max() < 0.05
+
+
+class TestHalfPrecision:
+    """A float16 program: in float32 near PyTorch, in float16 mode as coarse as float16 and finite."""
+
+    @pytest.mark.parametrize("target", ["iOS16", "iOS17"])
+    def test_both_modes(self, target: str, tmp_path: Path) -> None:
+        exported = export("bert", tmp_path, target=target, precision="FLOAT16")
+        wanted = exported.expected()
+        wide = compile_program(exported.path, EXACT).predict(exported.inputs)["features"]
+        half = compile_program(exported.path, ProgramOptions("float16", threads=1, use_cache=False))
+        coarse = half.predict(exported.inputs)["features"]
+
+        assert np.abs(wide - wanted).max() < 2e-3
+        assert np.abs(coarse - wanted).max() < 2e-2
+        assert np.abs(coarse - wide).max() > 1e-6
+        np.testing.assert_array_equal(coarse.astype(np.float16).astype(np.float32), coarse)
