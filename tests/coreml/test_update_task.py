@@ -7,7 +7,7 @@ from headway.contract.errors import RefusedError
 from headway.coreml import HeadLayout, MLModel, MLUpdateTask, initial_head, update_model
 from headway.coreml.build import initial_weights
 from headway.coreml.head import head_weights
-from headway.coreml.proto import encode, messages, parse_model
+from headway.coreml.proto import encode, parse_model
 from headway.coreml.update.context import MLUpdateProgressHandlers
 from headway.coreml.update.errors import MLModelError, MLModelErrorCode
 from headway.coreml.update.keys import (
@@ -18,6 +18,8 @@ from headway.coreml.update.keys import (
     MLUpdateProgressEvent,
 )
 from headway.coreml.update.semantics import Semantics
+
+from .sample_models import EMBED, pipeline, to_classifier
 
 EVERYTHING = MLUpdateProgressEvent.trainingBegin | MLUpdateProgressEvent.epochEnd | MLUpdateProgressEvent.miniBatchEnd
 LAYOUT = HeadLayout(6, 3, hidden=(4,))
@@ -216,32 +218,10 @@ def test_writing_into_a_missing_folder_is_an_io_error(head, data, tmp_path):
     assert caught.value.apple_code is MLModelErrorCode.io
 
 
-def as_classifier(spec, labels):
-    """The same head as a NeuralNetworkClassifier with *labels* (strings or integers)."""
-    plain = parse_model(spec)
-    model = messages().Model()
-    model.CopyFrom(plain)
-    network = model.neuralNetworkClassifier
-    network.layers.MergeFrom(plain.neuralNetwork.layers)
-    network.updateParams.CopyFrom(plain.neuralNetwork.updateParams)
-    network.labelProbabilityLayerName = "probabilities"
-    text = isinstance(labels[0], str)
-    (network.stringClassLabels if text else network.int64ClassLabels).vector.extend(labels)
-    del model.description.output[:]
-    label = model.description.output.add(name="label")
-    (label.type.stringType if text else label.type.int64Type).SetInParent()
-    chances = model.description.output.add(name="probabilities").type.dictionaryType
-    (chances.stringKeyType if text else chances.int64KeyType).SetInParent()
-    model.description.predictedFeatureName = "label"
-    model.description.predictedProbabilitiesName = "probabilities"
-    model.description.trainingInput[1].CopyFrom(label)
-    return encode(model)
-
-
 @pytest.mark.parametrize("labels", [["film", "音乐", "travel"], [7, -1, 30]])
 def test_classifiers_take_and_give_labels(head, data, tmp_path, labels):
     path = tmp_path / "classifier.mlmodel"
-    path.write_bytes(as_classifier(head.read_bytes(), labels))
+    path.write_bytes(encode(to_classifier(parse_model(head.read_bytes()), labels)))
     named = {"features": data["features"], "label": np.array([labels[i] for i in data["probabilities_true"][:, 0]])}
     trained = update_model(path, named).model
     plain = update_model(head, data).model
@@ -258,40 +238,19 @@ def test_classifiers_take_and_give_labels(head, data, tmp_path, labels):
         MLUpdateTask(path, {**named, "label": np.array(["no such label"] * 25)})
 
 
-def as_pipeline(spec):
-    """A pipeline: a frozen dense layer (x → features), then the head."""
-    from .neural_specs import add_array, add_dense, new_model
-
-    first = new_model({"x": (5,)}, {"features": (6,)})
-    kernel = np.random.default_rng(8).standard_normal((6, 5)).astype(np.float32)
-    add_dense(first.neuralNetwork, "embed", "x", "features", kernel)
-    head = parse_model(spec)
-    model = messages().Model()
-    model.specificationVersion = 4
-    model.isUpdatable = True
-    model.pipeline.models.extend([first, head])
-    model.pipeline.names.extend(["base", "head"])
-    add_array(model.description.input, "x", (5,))
-    model.description.output.extend(head.description.output)
-    add_array(model.description.trainingInput, "x", (5,))
-    model.description.trainingInput.append(head.description.trainingInput[1])
-    return encode(model), kernel
-
-
 def test_pipelines_train_their_last_model(head, data, tmp_path):
-    spec, kernel = as_pipeline(head.read_bytes())
     path = tmp_path / "pipeline.mlmodel"
-    path.write_bytes(spec)
+    path.write_bytes(encode(pipeline(parse_model(head.read_bytes()))))
     x = np.random.default_rng(9).standard_normal((25, 5)).astype(np.float32)
     targets = data["probabilities_true"]
     trained = update_model(path, {"x": x, "probabilities_true": targets}).model
-    plain = update_model(head, {"features": x @ kernel.T, "probabilities_true": targets}).model
+    plain = update_model(head, {"features": x @ EMBED.T, "probabilities_true": targets}).model
     scoped = MLParameterKey.weights.scoped(to="dense_0")
     np.testing.assert_allclose(trained.parameter_value(scoped), plain.parameter_value(scoped), rtol=1e-6)
     np.testing.assert_array_equal(trained.parameter_value(scoped.scoped(to="head")), trained.parameter_value(scoped))
     trained.write(tmp_path / "out.mlmodel")
     again = MLModel(tmp_path / "out.mlmodel").predict({"x": x})["probabilities"]
-    np.testing.assert_allclose(again, plain.predict({"features": x @ kernel.T})["probabilities"], rtol=1e-5)
+    np.testing.assert_allclose(again, plain.predict({"features": x @ EMBED.T})["probabilities"], rtol=1e-5)
 
 
 def test_prediction_inputs_are_checked(head):

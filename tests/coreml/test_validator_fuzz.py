@@ -1,0 +1,131 @@
+"""Any bytes in: findings or our own errors, nothing else; and what is valid can be trained."""
+
+import contextlib
+
+import numpy as np
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from headway.contract.errors import HeadwayError
+from headway.coreml import HeadLayout, MLModel, initial_head, update_model
+from headway.coreml.description import describe
+from headway.coreml.hyperparameters import Adam
+from headway.coreml.package import read_package
+from headway.coreml.proto import encode, parse_model
+from headway.coreml.validator import RULES, validate, validate_model
+
+from .sample_models import pipeline, squared_error_model, to_classifier
+
+HEAD = parse_model(initial_head(HeadLayout(3, 2, hidden=(2,)), 1))
+SEEDS = [
+    encode(model)
+    for model in (
+        HEAD,
+        parse_model(initial_head(HeadLayout(3, 2, optimizer=Adam()), 1)),
+        to_classifier(HEAD, ["a", "b"]),
+        squared_error_model(),
+        pipeline(),
+    )
+]
+
+
+@st.composite
+def mutated(draw):
+    """Bytes of a valid model after a few edits: bytes changed, cut out, repeated, or put together from two models."""
+    data = bytearray(draw(st.sampled_from(SEEDS)))
+    for _ in range(draw(st.integers(1, 4))):
+        start = draw(st.integers(0, len(data) - 1))
+        end = draw(st.integers(start, min(start + 40, len(data))))
+        match draw(st.sampled_from(["set", "cut", "repeat", "graft"])):
+            case "set":
+                data[start] = draw(st.integers(0, 255))
+            case "cut":
+                del data[start:end]
+            case "repeat":
+                data[end:end] = data[start:end]
+            case "graft":
+                other = draw(st.sampled_from(SEEDS))
+                data[start:end] = other[start : end + draw(st.integers(0, 20))]
+        if not data:
+            return b""
+    return bytes(data)
+
+
+def exercise(path):
+    """Validate *path*, and use it where it is valid; only Headway's own errors may come out of the use."""
+    findings = validate(path)
+    assert all(finding.rule in RULES and finding.message and finding.hint for finding in findings)
+    with contextlib.suppress(HeadwayError), np.errstate(all="ignore"):
+        package = read_package(path)
+        describe(package.spec)
+        if not findings:
+            train(MLModel(package))
+
+
+def train(model):
+    """Predict and train on two rows of ones."""
+    columns = {}
+    for feature in (*model.description.inputs, *model.description.training_inputs):
+        if int(np.prod(feature.shape, dtype=np.float64)) > 10_000:
+            return
+        columns[feature.name] = np.ones((2, *feature.shape), dtype=feature.numpy_dtype)
+    if model.training_plan().epochs * model.training_plan().mini_batch_size < 1000:
+        update_model(model, columns)
+
+
+@given(mutated())
+@settings(max_examples=400, deadline=None)
+def test_mutated_bytes(tmp_path_factory, data):
+    path = tmp_path_factory.getbasetemp() / "mutated.mlmodel"
+    path.write_bytes(data)
+    exercise(path)
+
+
+@given(st.binary(max_size=300))
+@settings(max_examples=200, deadline=None)
+def test_random_bytes(tmp_path_factory, data):
+    path = tmp_path_factory.getbasetemp() / "random.mlmodel"
+    path.write_bytes(data)
+    exercise(path)
+
+
+def fields(message, depth=0):
+    """Every (message, field) that is set somewhere in *message*."""
+    for field, value in message.ListFields():
+        yield message, field
+        if field.message_type is None or depth > 8 or field.message_type.GetOptions().map_entry:
+            continue
+        for child in value if field.is_repeated else [value]:
+            yield from fields(child, depth + 1)
+
+
+@given(st.data())
+@settings(max_examples=300, deadline=None)
+def test_models_with_fields_removed_or_changed(tmp_path_factory, data):
+    model = parse_model(data.draw(st.sampled_from(SEEDS)))
+    message, field = data.draw(st.sampled_from(list(fields(model))))
+    value = getattr(message, field.name)
+    if field.message_type is not None or field.is_repeated or data.draw(st.booleans()):
+        message.ClearField(field.name)
+    elif isinstance(value, bool):
+        setattr(message, field.name, not value)
+    elif isinstance(value, int | float):
+        wild = st.sampled_from([0, 1, 2, 7, 2**31 - 1])
+        with contextlib.suppress(ValueError):
+            setattr(message, field.name, data.draw(wild))
+    else:
+        setattr(message, field.name, data.draw(st.sampled_from(["", "features", "probabilities", "x"])))
+    path = tmp_path_factory.getbasetemp() / "changed.mlmodel"
+    path.write_bytes(encode(model))
+    exercise(path)
+
+
+def test_a_long_model_is_validated_in_linear_time():
+    model = parse_model(SEEDS[0])
+    network = model.neuralNetwork
+    for index in range(20_000):
+        layer = network.layers.add(name=f"l{index}")
+        layer.input.append("features" if index == 0 else f"b{index - 1}")
+        layer.output.append(f"b{index}")
+        layer.activation.ReLU.SetInParent()
+    assert validate_model(model) == []
