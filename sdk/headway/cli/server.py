@@ -1,0 +1,162 @@
+"""``headway server``: run and look after a registry. Settings come from ``HEADWAY_SERVER_*``; flags win over them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from headway.cli.output import note, print_json, print_table
+
+if TYPE_CHECKING:
+    from headway_server.ports import Ports
+    from headway_server.settings import Settings
+
+app = typer.Typer(help="Run and look after a registry.", no_args_is_help=True)
+
+DataDir = Annotated[Path | None, typer.Option("--data-dir", help="Database, keys and public tree.")]
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+
+
+def _settings(data_dir: Path | None, **changes: Any) -> Settings:
+    from headway_server.settings import Settings
+
+    given = {"data_dir": data_dir, **changes}
+    return Settings(**{name: value for name, value in given.items() if value is not None})
+
+
+def _ports(settings: Settings) -> Ports:
+    from headway_server.app import make_ports
+
+    return make_ports(settings)
+
+
+@app.command()
+def run(
+    data_dir: DataDir = None,
+    host: Annotated[str | None, typer.Option(help="Address to listen on.")] = None,
+    port: Annotated[int | None, typer.Option(help="Port to listen on.")] = None,
+    workers: Annotated[int | None, typer.Option(help="Processes that serve.")] = None,
+) -> None:
+    """Serve. The first run makes the database and prints an admin token on standard error."""
+    import os
+
+    from headway_server.runner import run as serve
+
+    settings = _settings(data_dir, host=host, port=port, workers=workers)
+    # Workers read the environment, not our flags.
+    os.environ["HEADWAY_SERVER_DATA_DIR"] = str(settings.data_dir)
+    serve(settings)
+
+
+@app.command()
+def migrate(data_dir: DataDir = None) -> None:
+    """Bring the database to the schema of this version."""
+    from headway_server.db.engine import make_engine
+    from headway_server.db.migrate import migrate as upgrade
+
+    reached = upgrade(make_engine(_settings(data_dir).resolved_database_url))
+    note(f"The database is at revision {reached}.")
+
+
+@app.command()
+def tick(data_dir: DataDir = None, as_json: AsJson = False) -> None:
+    """Decide about all rollouts and renew timestamps: run it every few minutes from a timer."""
+    from headway_server.maintenance.tick import tick as run_tick
+    from headway_server.ports import Actor
+
+    done = run_tick(_ports(_settings(data_dir)), Actor("cli:tick", "-"))
+    if as_json:
+        rows = [{"app": t.app, "decisions": [list(d) for d in t.decisions], "resigned": t.resigned} for t in done]
+        print_json({"schema": 1, "apps": rows})
+        return
+    print_table([(t.app, *d) for t in done for d in t.decisions], ("app", "rollout", "decision", "why"))
+    renewed = [t.app for t in done if t.resigned]
+    note(f"Timestamps renewed: {', '.join(renewed) or 'none was due'}.")
+
+
+@app.command()
+def doctor(
+    data_dir: DataDir = None,
+    storage: Annotated[bool, typer.Option("--storage", help="Also write, read and delete a probe file.")] = False,
+    repair: Annotated[bool, typer.Option("--repair", help="First write what the public tree lacks.")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Check schema, storage, keys, signatures and the public tree; exit 1 if something is wrong."""
+    from headway_server.db.engine import make_engine
+    from headway_server.db.migrate import current, newest
+    from headway_server.maintenance.doctor import diagnose
+    from headway_server.publication.mirror import mirror_all
+
+    settings = _settings(data_dir)
+    ports = _ports(settings)
+    schema = current(make_engine(settings.resolved_database_url))
+    if repair and schema == newest():
+        mirror_all(ports, force=True)
+    checks = diagnose(ports, schema=schema, wanted=newest(), storage=storage)
+    if as_json:
+        print_json({"schema": 1, "checks": [{"name": c.name, "ok": c.ok, "detail": c.detail} for c in checks]})
+    else:
+        print_table([(c.name, "ok" if c.ok else "WRONG", c.detail) for c in checks], ("check", "state", "detail"))
+    if not all(c.ok for c in checks):
+        raise typer.Exit(1)
+
+
+@app.command("create-token")
+def create_token(
+    scope: Annotated[list[str], typer.Option(help="admin, publish, release or read; may be repeated.")],
+    for_app: Annotated[str | None, typer.Option("--app", help="Only for this app; without it, for all.")] = None,
+    note_text: Annotated[str, typer.Option("--note", help="What it is for.")] = "",
+    expires_days: Annotated[int | None, typer.Option(help="Days until it expires.")] = None,
+    data_dir: DataDir = None,
+) -> None:
+    """Make an access token and print it: this is the only time it can be seen."""
+    from headway_server.catalog.tokens import create
+    from headway_server.ports import Actor
+
+    ports = _ports(_settings(data_dir))
+    expires_s = None if expires_days is None else expires_days * 86_400
+    _, text = create(
+        ports, Actor("cli:create-token", "-"), app=for_app, scopes=scope, note=note_text, expires_after_s=expires_s
+    )
+    typer.echo(text)
+
+
+@app.command()
+def backup(target: Path, data_dir: DataDir = None) -> None:
+    """Write database, keys and public tree to one private tar file; the server may run meanwhile."""
+    from headway_server.maintenance.backup import backup as write
+
+    size = write(_settings(data_dir), target)
+    note(f"Wrote {target} ({size} bytes). It holds the online private keys: keep it safe.")
+
+
+@app.command()
+def restore(source: Path, data_dir: DataDir = None) -> None:
+    """Unpack a backup into an empty data folder, migrate it, and check it with doctor afterwards."""
+    from headway_server.db.engine import make_engine
+    from headway_server.db.migrate import migrate as upgrade
+    from headway_server.maintenance.backup import restore as unpack
+
+    settings = _settings(data_dir)
+    unpack(settings, source)
+    upgrade(make_engine(settings.resolved_database_url))
+    note(f"Restored into {settings.data_dir}.")
+
+
+@app.command()
+def gc(
+    data_dir: DataDir = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what would go.")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Remove uploads that no release names, and files that crashed uploads left behind."""
+    from headway_server.maintenance.gc import sweep
+
+    swept = sweep(_ports(_settings(data_dir)), dry_run=dry_run)
+    if as_json:
+        rows = [{"app": s.app, "artifacts": list(s.artifacts), "strays": list(s.strays)} for s in swept]
+        print_json({"schema": 1, "dry_run": dry_run, "apps": rows})
+        return
+    print_table([(s.app, len(s.artifacts), len(s.strays)) for s in swept], ("app", "unused uploads", "strays"))

@@ -1,0 +1,130 @@
+"""What devices call: the static signed files, and the report of outcomes. No token, no account, no cookie.
+
+The read path never touches the database: whatever stands in the public tree is served as it is, with a strong ETag,
+304, ranges and the cache headers of :mod:`headway_server.caching`.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+import time
+import zlib
+from functools import partial
+
+from flask import Response, request
+from flask_openapi.blueprint import APIBlueprint
+from flask_openapi.models.tag import Tag
+from werkzeug.wsgi import wrap_file
+
+from headway.contract.errors import RefusedError, malformed
+from headway.contract.outcome import Outcome
+from headway.contract.parsing import decode
+from headway.contract.versions import parse_name
+from headway_server.api import schemas as s
+from headway_server.api.http import answer, body_bytes, ports
+from headway_server.caching import cache_control, media_type
+from headway_server.delivery import outcomes
+from headway_server.delivery.ratelimit import RateLimiter
+
+_METADATA = re.compile(r"timestamp\.json|[1-9][0-9]{0,15}\.[a-z0-9-]{1,80}\.json")
+_TARGET = re.compile(r"(?:[a-z0-9][a-z0-9.-]{0,63}/){1,5}[0-9a-f]{64}\.[a-z0-9][a-z0-9.-]{0,127}")
+_ARTIFACT = re.compile(r"[0-9a-f]{64}")
+_SMALL_BYTES = 64 * 1024
+
+
+def make_api(limiter: RateLimiter) -> APIBlueprint:
+    """The blueprint; ``limiter`` bounds outcome requests per source."""
+    api = APIBlueprint("devices", __name__, abp_tags=[Tag(name="devices")])
+
+    # Plain rules, not documented operations: what stands here is TUF's, and checked by pattern below.
+    for folder, allowed in (("metadata", _METADATA), ("targets", _TARGET), ("artifacts", _ARTIFACT)):
+        rule = f"/apps/<app>/{folder}/<path:name>"
+        api.add_url_rule(rule, endpoint=folder, view_func=partial(_serve, folder=folder, allowed=allowed))
+
+    @api.post("/v1/outcomes")
+    def post_outcomes() -> Response:
+        """Report outcomes: ``{"app", "events"}``, gzip allowed, each event counted once."""
+        wait_s = limiter.wait_s(request.remote_addr or "", time.monotonic())
+        if wait_s > 0:
+            raise RefusedError(
+                "rate_limited",
+                "Too many reports from this source.",
+                hint="Keep the events and send them later.",
+                kind="rate_limited",
+                retry_after_s=int(wait_s) + 1,
+            )
+        fields = decode(_report_bytes(), "outcomes")
+        events = [Outcome.from_json(item) for item in fields.items("events")]
+        tally = outcomes.report(ports(), parse_name(fields.text("app"), what="app"), events)
+        return answer({"accepted": tally.accepted, "duplicate": tally.duplicate, "ignored": tally.ignored}, status=202)
+
+    return api
+
+
+def _serve(app: str, name: str, folder: str, allowed: re.Pattern[str]) -> Response:
+    path = f"apps/{app}/{folder}/{name}"
+    if not (re.fullmatch(s.NAME, app) and allowed.fullmatch(name)):
+        raise _no_such_file()
+    opened = ports().store.open(path)
+    if opened is None:
+        raise _no_such_file()
+    reader, size = opened
+    response = Response(content_type=media_type(path))
+    response.headers["Cache-Control"] = cache_control(path)
+    if size <= _SMALL_BYTES:
+        with reader:
+            data = reader.read()
+        response.set_data(data)
+        response.set_etag(hashlib.sha256(data).hexdigest())
+    else:
+        response.set_etag(_digest_in(name) or f"{size}-{name}")
+        response.response = wrap_file(request.environ, reader, 256 * 1024)
+        response.direct_passthrough = True
+        response.call_on_close(reader.close)
+        response.content_length = size
+    response.headers["X-Content-Type-Options"] = "nosniff"
+    response.make_conditional(request, accept_ranges=True, complete_length=size)
+    return response
+
+
+def _digest_in(name: str) -> str | None:
+    found = re.search(r"[0-9a-f]{64}", name)
+    return found.group() if found else None
+
+
+def _no_such_file() -> RefusedError:
+    return RefusedError(
+        "no_such_file",
+        "There is no such file.",
+        hint="Fetch timestamp.json again: paths come from signed metadata only.",
+        kind="not_found",
+    )
+
+
+def _report_bytes() -> bytes:
+    most = ports().settings.outcomes_max_bytes
+    data = body_bytes(most)
+    match request.headers.get("Content-Encoding", "identity").lower():
+        case "identity":
+            return data
+        case "gzip":
+            return _gunzip(data, most)
+        case _:
+            raise malformed("outcomes", "Content-Encoding", "gzip or absent")
+
+
+def _gunzip(data: bytes, most: int) -> bytes:
+    # A few KB can decompress to gigabytes: never take more than the limit out.
+    inflater = zlib.decompressobj(16 + zlib.MAX_WBITS)
+    try:
+        text = inflater.decompress(data, most + 1)
+    except zlib.error as error:
+        raise malformed("outcomes", "$", "gzip") from error
+    if len(text) > most:
+        raise RefusedError(
+            "too_large", "The report is too large.", hint="Send the events in several batches.", kind="too_large"
+        )
+    if not inflater.eof:
+        raise malformed("outcomes", "$", "complete gzip")
+    return text

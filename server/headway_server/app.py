@@ -1,0 +1,99 @@
+"""Putting the server together: the only place that knows concrete classes."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from flask_openapi.models.info import Info
+from flask_openapi.openapi import OpenAPI
+from werkzeug.middleware.proxy_fix import ProxyFix
+
+from headway import __version__
+from headway_server.api import delivering, devices, errors, operations, publishing, reading
+from headway_server.api.http import EXTENSION
+from headway_server.api.operations import Metrics
+from headway_server.db.engine import SqlDatabase
+from headway_server.delivery.ratelimit import RateLimiter
+from headway_server.examining import make_examiner
+from headway_server.poll import PollFront
+from headway_server.ports import Clock, Database, ModelExaminer, Ports, PublicStore
+from headway_server.settings import Settings
+from headway_server.signing.files import FileSigner
+from headway_server.storage.filesystem import FilesystemStore
+from headway_server.storage.s3 import S3Location, S3Store
+
+if TYPE_CHECKING:
+    from _typeshed.wsgi import WSGIApplication
+
+
+@dataclass(frozen=True, slots=True)
+class Server:
+    """A server put together: the framework's application, the same with the fast poll in front, and its ports."""
+
+    app: OpenAPI
+    wsgi: WSGIApplication
+    ports: Ports
+
+
+def make_ports(
+    settings: Settings,
+    *,
+    clock: Clock | None = None,
+    database: Database | None = None,
+    store: PublicStore | None = None,
+    examiner: ModelExaminer | None = None,
+) -> Ports:
+    """The ports that ``settings`` ask for; any of them may be given instead."""
+    return Ports(
+        database=database or SqlDatabase(settings.resolved_database_url),
+        store=store or make_store(settings),
+        signer=FileSigner(settings.keys_dir),
+        examiner=examiner or make_examiner(settings),
+        clock=clock or (lambda: int(time.time())),
+        settings=settings,
+    )
+
+
+def make_store(settings: Settings) -> PublicStore:
+    """The public tree's storage that ``settings`` ask for."""
+    if settings.storage == "filesystem":
+        return FilesystemStore(settings.public_dir)
+    location = S3Location(
+        bucket=settings.s3_bucket,
+        prefix=settings.s3_prefix,
+        endpoint_url=settings.s3_endpoint_url,
+        region=settings.s3_region,
+        access_key_id=settings.s3_access_key_id,
+        secret_access_key=settings.s3_secret_access_key.get_secret_value(),
+    )
+    return S3Store(location, settings.work_dir)
+
+
+def create_app(ports: Ports) -> Server:
+    """The server over these ports. The database must have been migrated."""
+    settings = ports.settings
+    app = OpenAPI(
+        "headway_server",
+        info=Info(title="Headway registry", version=__version__, summary="Publish, roll out and deliver heads."),
+        security_schemes={"token": {"type": "http", "scheme": "bearer"}},
+        validation_error_callback=errors.on_invalid_body,
+    )
+    app.config["MAX_CONTENT_LENGTH"] = settings.json_max_bytes
+    app.json.sort_keys = False  # type: ignore[attr-defined]
+    app.extensions[EXTENSION] = ports
+    metrics = Metrics.create()
+    operations.observe(app, metrics)
+    errors.install(app)
+    limiter = RateLimiter(settings.outcomes_per_s, settings.outcomes_burst)
+    for api in (publishing.api, reading.api, delivering.api, devices.make_api(limiter), operations.make_api(metrics)):
+        app.register_api(api)
+    wsgi: WSGIApplication = app
+    if isinstance(ports.store, FilesystemStore):
+        polls = {status: metrics.polls.labels(status) for status in ("200", "304")}
+        wsgi = PollFront(app, ports.store.root, lambda status: polls[status].inc())
+    if settings.trusted_proxies:
+        count = settings.trusted_proxies
+        wsgi = ProxyFix(wsgi, x_for=count, x_proto=count, x_host=count)
+    return Server(app, wsgi, ports)

@@ -1,0 +1,157 @@
+"""Signed roles come in: checked against who may sign them, then sealed and mirrored.
+
+The server never edits what a publisher signed. It keeps the exact bytes, or refuses them with the reason.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from headway.contract.errors import RefusedError
+from headway.trust.repository import TrustFiles, keyids_for
+from headway.trust.verify import VerifiedRole, verify_role_update, verify_root_update, verify_trust
+from headway_server.catalog import apps
+from headway_server.catalog.signed_releases import follow_bases, follow_heads
+from headway_server.ports import Actor, Ports, Transaction
+from headway_server.publication import audit
+from headway_server.publication.layout import ONLINE_ROLES
+from headway_server.publication.mirror import mirror
+from headway_server.publication.seal import add_role, no_trust, seal
+from headway_server.records import RoleVersion
+
+
+@dataclass(frozen=True, slots=True)
+class Accepted:
+    """A role version that is published. ``waiting_for`` names delegated roles that must follow before it goes out."""
+
+    role: str
+    version: int
+    changed: bool
+    waiting_for: tuple[str, ...] = ()
+
+
+def establish(ports: Ports, actor: Actor, app: str, files: TrustFiles) -> bool:
+    """Take an app's first metadata; False if exactly this was there.
+
+    Raises:
+        RefusedError: code ``trust_exists``, or as :func:`headway.trust.verify.verify_trust`.
+        UntrustedError: as :func:`headway.trust.verify.verify_trust`.
+    """
+    with ports.database.write(app) as tx:
+        apps.known(tx, app)
+        present = tx.roles.get(app, "root", 1)
+        if present is None:
+            _establish(ports, tx, actor, app, files)
+        elif present.data != files.root:
+            raise RefusedError(
+                "trust_exists",
+                f"The app {app} already has another root.",
+                hint="A root is only ever replaced by one that the old root's keys signed: `headway keys rotate`.",
+                kind="conflict",
+            )
+    mirror(ports, app)
+    return present is None
+
+
+def _establish(ports: Ports, tx: Transaction, actor: Actor, app: str, files: TrustFiles) -> None:
+    online = ports.signer.keys(app)
+    verify_trust(files, app=app, online=online, now=ports.now())
+    for role, data in files.named().items():
+        add_role(ports, tx, app, role, data)
+    add_role(ports, tx, app, "channels", ports.signer.channels(app, None, (), ports.now()))
+    seal(ports, tx, app)
+    audit.record(ports, tx, actor, app, "trust.establish", app)
+
+
+def update(ports: Ports, actor: Actor, app: str, role: str, data: bytes) -> Accepted:
+    """Take a new version of a publisher's role. Sending the current bytes again changes nothing.
+
+    Raises:
+        RefusedError: codes ``online_role``, ``no_trust``, ``version_conflict`` (a lost race), ``unregistered_release``,
+            or as :func:`headway.trust.verify.verify_role_update`.
+        UntrustedError: the signatures do not suffice, or the metadata is expired or too old.
+    """
+    if role in ONLINE_ROLES:
+        raise RefusedError(
+            "online_role",
+            f"The role {role} is signed by the server.",
+            hint="Change it through channels and rollouts.",
+            kind="not_allowed",
+        )
+    with ports.database.write(app) as tx:
+        apps.known(tx, app)
+        current = tx.roles.current(app, role)
+        if current is not None and current.data == data:
+            accepted = Accepted(role, current.version, changed=False)
+        else:
+            accepted = _accept(ports, tx, actor, app, role, data, current)
+    mirror(ports, app)
+    return accepted
+
+
+def _accept(
+    ports: Ports, tx: Transaction, actor: Actor, app: str, role: str, data: bytes, current: RoleVersion | None
+) -> Accepted:
+    root, targets = tx.roles.current(app, "root"), tx.roles.current(app, "targets")
+    if root is None or targets is None:
+        raise no_trust(app)
+    verified = _verified(ports, app, role, data, current, root.data, targets.data)
+    if role in ("root", "targets"):
+        newer = {"root": root.data, "targets": targets.data} | {role: data}
+        _keeps_online_keys(ports, app, newer["root"], newer["targets"])
+    elif role == "bases":
+        follow_bases(tx, app, verified)
+    else:
+        follow_heads(tx, app, verified)
+    add_role(ports, tx, app, role, data)
+    waiting = seal(ports, tx, app)
+    audit.record(ports, tx, actor, app, "role.publish", role, version=verified.version, digest=verified.digest)
+    return Accepted(role, verified.version, changed=True, waiting_for=waiting)
+
+
+def _verified(
+    ports: Ports, app: str, role: str, data: bytes, current: RoleVersion | None, root: bytes, targets: bytes
+) -> VerifiedRole:
+    if role == "root":
+        return verify_root_update(data, current=root, now=ports.now())
+    return verify_role_update(
+        role,
+        data,
+        current=None if current is None else current.data,
+        delegator=root if role == "targets" else targets,
+        app=app,
+        now=ports.now(),
+    )
+
+
+def _keeps_online_keys(ports: Ports, app: str, root: bytes, targets: bytes) -> None:
+    # Otherwise the next seal would be signed by keys that no client trusts.
+    online = ports.signer.keys(app)
+    held = {"channels": online.channels, "snapshot": online.snapshot, "timestamp": online.timestamp}
+    for role, key in held.items():
+        if keyids_for(role, root=root, targets=targets) != (key.keyid,):
+            raise RefusedError(
+                "foreign_online_key",
+                f"The role {role} must be held by the key that this registry made for it.",
+                hint="Sign it again with the registry's online keys; see `headway keys`.",
+                role=role,
+            )
+
+
+def current_role(ports: Ports, app: str, role: str) -> RoleVersion:
+    """The exact bytes of a role's newest version.
+
+    Raises:
+        RefusedError: codes ``unknown_app``, ``unknown_role``.
+    """
+    with ports.database.read() as tx:
+        apps.known(tx, app)
+        found = tx.roles.current(app, role)
+    if found is None:
+        raise RefusedError(
+            "unknown_role",
+            f"The app {app} has no role {role[:80]}.",
+            hint="See targets for its roles.",
+            kind="not_found",
+        )
+    return found

@@ -1,0 +1,1 @@
+"""The registry's memory in SQL: SQLite by default, PostgreSQL by URL. The only package that knows SQLAlchemy."""

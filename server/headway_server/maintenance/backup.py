@@ -1,0 +1,103 @@
+"""Backup and restore of a server on SQLite and a folder: one tar file with database, keys and public tree.
+
+The database is copied by SQLite's own online backup, so the server may run meanwhile. The file holds the online
+private keys: it is written with mode 0600, and whoever has it can sign channels. PostgreSQL and S3 have better tools.
+"""
+
+from __future__ import annotations
+
+import io
+import os
+import sqlite3
+import tarfile
+import tempfile
+from pathlib import Path
+
+from headway.contract.errors import RefusedError
+from headway_server.settings import Settings
+
+_DATABASE = "headway.db"
+_FOLDERS = ("keys", "public")
+_VERSION = "headway-backup-1"
+
+
+def backup(settings: Settings, target: Path) -> int:
+    """Write a backup to ``target`` (must not exist); its size in bytes.
+
+    Raises:
+        RefusedError: codes ``not_here`` (another database or storage), ``exists``, ``no_data``.
+    """
+    _only_local(settings)
+    source = settings.data_dir / _DATABASE
+    if not source.is_file():
+        raise RefusedError("no_data", f"There is no database in {settings.data_dir}.", hint="Check the data folder.")
+    try:
+        handle = os.open(target, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    except FileExistsError as error:
+        raise RefusedError("exists", f"{target} exists.", hint="Choose another name.", kind="conflict") from error
+    with tempfile.TemporaryDirectory(dir=settings.data_dir) as scratch:
+        copy = Path(scratch) / _DATABASE
+        _copy_database(source, copy)
+        with os.fdopen(handle, "wb") as out, tarfile.open(fileobj=out, mode="w") as archive:
+            note = tarfile.TarInfo("VERSION")
+            note.size = len(_VERSION)
+            archive.addfile(note, io.BytesIO(_VERSION.encode()))
+            # The database first: files written after it was copied are harmless extras, never a gap.
+            archive.add(copy, _DATABASE)
+            for folder in _FOLDERS:
+                if (settings.data_dir / folder).is_dir():
+                    archive.add(settings.data_dir / folder, folder, filter=_without_incoming)
+    return target.stat().st_size
+
+
+def restore(settings: Settings, source: Path) -> None:
+    """Unpack a backup into an empty data folder.
+
+    Raises:
+        RefusedError: codes ``not_here``, ``not_empty``, ``not_a_backup``.
+    """
+    _only_local(settings)
+    target = settings.data_dir
+    if target.exists() and any(target.iterdir()):
+        raise RefusedError(
+            "not_empty", f"{target} is not empty.", hint="Restore into a new folder, then move it.", kind="conflict"
+        )
+    target.mkdir(parents=True, exist_ok=True)
+    try:
+        with tarfile.open(source) as archive:
+            first = archive.next()
+            content = archive.extractfile(first) if first is not None and first.name == "VERSION" else None
+            if content is None or content.read().decode() != _VERSION:
+                raise tarfile.TarError("no version")
+            archive.extractall(target, filter="data")
+    except (tarfile.TarError, OSError, UnicodeDecodeError) as error:
+        raise RefusedError(
+            "not_a_backup",
+            f"{source} is no backup of this server.",
+            hint="Give a file made by `headway server backup`.",
+        ) from error
+    (target / "VERSION").unlink(missing_ok=True)
+    for key in (target / "keys").glob("*/*.pem"):
+        key.chmod(0o600)
+
+
+def _copy_database(source: Path, copy: Path) -> None:
+    reading, writing = sqlite3.connect(source), sqlite3.connect(copy)
+    try:
+        reading.backup(writing)
+    finally:
+        reading.close()
+        writing.close()
+
+
+def _without_incoming(entry: tarfile.TarInfo) -> tarfile.TarInfo | None:
+    return None if "/.incoming" in entry.name else entry
+
+
+def _only_local(settings: Settings) -> None:
+    if settings.database_url or settings.storage != "filesystem":
+        raise RefusedError(
+            "not_here",
+            "This command backs up SQLite and a folder only.",
+            hint="Use pg_dump and your bucket's versioning, and keep the keys folder.",
+        )

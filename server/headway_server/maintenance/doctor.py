@@ -1,0 +1,106 @@
+"""Is everything as it should be? Each check is one sentence; nothing is changed unless repair is asked for."""
+
+from __future__ import annotations
+
+import shutil
+import stat
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from headway.contract.digests import digest_of
+from headway.contract.errors import HeadwayError
+from headway_server.ports import Ports
+from headway_server.publication.layout import artifact_path, role_path, target_path
+from headway_server.publication.mirror import named_files
+from headway_server.records import RoleVersion
+
+_LOW_SPACE_BYTES = 1 << 30
+_PROBE = "apps/doctor/artifacts/probe"
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """One thing that was looked at."""
+
+    name: str
+    ok: bool
+    detail: str
+
+
+def diagnose(ports: Ports, *, schema: str | None, wanted: str, storage: bool = False) -> tuple[Check, ...]:
+    """Look at schema, storage, keys, signatures' ages and the public tree; ``storage`` also writes a probe."""
+    checks = [Check("schema", schema == wanted, f"the database is at {schema}, this server needs {wanted}")]
+    if schema != wanted:
+        return tuple(checks)
+    checks += _space(ports)
+    if storage:
+        checks.append(_probe(ports))
+    with ports.database.read() as tx:
+        apps = tx.apps.all()
+    for record in apps:
+        checks += _app(ports, record.app)
+    return tuple(checks)
+
+
+def _space(ports: Ports) -> Iterator[Check]:
+    folder = ports.settings.data_dir
+    if folder.exists():
+        free = shutil.disk_usage(folder).free
+        yield Check("disk", free > _LOW_SPACE_BYTES, f"{free / 2**30:.1f} GiB free in the data folder")
+    for path in sorted(ports.settings.keys_dir.glob("*/*.pem")):
+        private = not path.stat().st_mode & (stat.S_IRWXG | stat.S_IRWXO)
+        yield Check(
+            "keys", private, f"{path.parent.name}/{path.name} is {'private' if private else 'readable by others'}"
+        )
+
+
+def _probe(ports: Ports) -> Check:
+    data = b"headway storage probe"
+    try:
+        ports.store.replace(_PROBE, b"older")
+        ports.store.replace(_PROBE, data)
+        seen, size = ports.store.read(_PROBE), ports.store.size(_PROBE)
+        listed = _PROBE in ports.store.paths("apps/doctor/")
+        ports.store.delete(_PROBE)
+        gone = ports.store.size(_PROBE) is None
+    except HeadwayError as error:
+        return Check("storage", False, error.diagnostics())
+    ok = (seen, size, listed, gone) == (data, len(data), True, True)
+    return Check("storage", ok, f"read after replace {seen == data}, listed {listed}, deleted {gone}")
+
+
+def _app(ports: Ports, app: str) -> Iterator[Check]:
+    with ports.database.read() as tx:
+        roles = {role.role: role for role in tx.roles.currents(app)}
+        artifacts = tx.artifacts.all(app)
+    timestamp = roles.get("timestamp")
+    if timestamp is None:
+        yield Check(f"{app}: trust", True, "no trust files yet")
+        return
+    age_s = ports.clock() - timestamp.created_at
+    yield Check(f"{app}: timestamp", age_s < 2 * ports.settings.resign_after_s, f"signed {age_s // 3600} h ago")
+    public = ports.store.read(role_path(app, "timestamp", timestamp.version))
+    yield Check(f"{app}: public tree", public == timestamp.data, f"should hold timestamp {timestamp.version}")
+    missing = [path for path in _expected(app, roles) if ports.store.size(path) is None]
+    missing += [a.digest for a in artifacts if ports.store.size(artifact_path(app, a.digest)) != a.size]
+    yield Check(f"{app}: files", not missing, f"{len(missing)} missing" + (f", first {missing[0]}" if missing else ""))
+
+
+def _expected(app: str, roles: dict[str, RoleVersion]) -> Iterator[str]:
+    for name, role in roles.items():
+        yield role_path(app, name, role.version)
+        if name not in ("root", "targets", "snapshot", "timestamp"):
+            for path, digest in named_files(role):
+                yield target_path(app, path, digest)
+
+
+def damaged(ports: Ports, app: str) -> tuple[str, ...]:
+    """Paths of artifacts whose bytes no longer have their digest: reads everything."""
+    with ports.database.read() as tx:
+        artifacts = tx.artifacts.all(app)
+    found = []
+    for artifact in artifacts:
+        data = ports.store.read(artifact_path(app, artifact.digest))
+        if data is None or digest_of(data) != artifact.digest:
+            found.append(artifact_path(app, artifact.digest))
+    return tuple(found)

@@ -1,0 +1,56 @@
+"""The regular job: decide about every rollout, and sign timestamps anew before anyone could miss them.
+
+Run it every few minutes from a timer (``headway server tick``); running it twice at once is harmless.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from headway_server.delivery.rollouts import tick_all
+from headway_server.ports import Actor, Ports
+from headway_server.publication import audit
+from headway_server.publication.mirror import mirror
+from headway_server.publication.seal import add_role, reseal_timestamp, seal
+
+
+@dataclass(frozen=True, slots=True)
+class Ticked:
+    """What a tick did for one app: decisions as ``(rollout, action, reason)``, and whether it signed anew."""
+
+    app: str
+    decisions: tuple[tuple[str, str, str], ...]
+    resigned: bool
+
+
+def tick(ports: Ports, actor: Actor) -> tuple[Ticked, ...]:
+    """Run the regular job for every app."""
+    with ports.database.read() as tx:
+        apps = [record.app for record in tx.apps.all()]
+    return tuple(_tick_app(ports, actor, app) for app in apps)
+
+
+def _tick_app(ports: Ports, actor: Actor, app: str) -> Ticked:
+    decisions = tuple((r.id, d.action, d.reason) for r, d in tick_all(ports, actor, app))
+    resigned = _resign(ports, actor, app)
+    mirror(ports, app)
+    return Ticked(app, decisions, resigned)
+
+
+def _resign(ports: Ports, actor: Actor, app: str) -> bool:
+    with ports.database.write(app) as tx:
+        timestamp, snapshot = tx.roles.current(app, "timestamp"), tx.roles.current(app, "snapshot")
+        channels = tx.roles.current(app, "channels")
+        if timestamp is None or snapshot is None or channels is None:
+            return False
+        after_s = ports.settings.resign_after_s
+        if ports.clock() - timestamp.created_at < after_s:
+            return False
+        # Snapshot and channels live longer than the timestamp; a week is a safe quarter of their life.
+        if ports.clock() - min(snapshot.created_at, channels.created_at) >= 7 * after_s:
+            add_role(ports, tx, app, "channels", ports.signer.channels(app, channels.data, (), ports.now()))
+            seal(ports, tx, app)
+        else:
+            reseal_timestamp(ports, tx, app)
+        audit.record(ports, tx, actor, app, "timestamp.resign", app)
+        return True

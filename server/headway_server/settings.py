@@ -1,0 +1,82 @@
+"""All settings of the server, read from the environment (``HEADWAY_SERVER_*``) in this one place.
+
+Units stand in the names: ``_s`` seconds, ``_bytes`` bytes. Nothing else in the server reads the environment.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Literal
+
+from pydantic import Field, SecretStr
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+
+class Settings(BaseSettings):
+    """Settings with their defaults: SQLite and a folder below ``data_dir``, bound to loopback."""
+
+    model_config = SettingsConfigDict(env_prefix="HEADWAY_SERVER_", frozen=True, extra="ignore")
+
+    data_dir: Path = Path("headway-data")
+    """Database, signing keys, work files and the public tree, where no other place is set."""
+    database_url: str = ""
+    """SQLAlchemy URL; empty: ``headway.db`` in ``data_dir``. PostgreSQL: ``postgresql+psycopg://…``."""
+    environment: str = Field(default="live", pattern=r"^[a-z0-9]{1,16}$")
+    """Stands in every token (``hw_<environment>_…``), so that a test token is refused in production."""
+
+    host: str = "127.0.0.1"
+    port: int = Field(default=8080, ge=0, le=65535)
+    threads: int = Field(default=8, ge=1, le=256)
+    workers: int = Field(default=1, ge=1, le=64)
+    trusted_proxies: int = Field(default=0, ge=0, le=8)
+    """How many reverse proxies stand in front; their ``X-Forwarded-For`` entries are believed, no others."""
+
+    storage: Literal["filesystem", "s3"] = "filesystem"
+    s3_bucket: str = ""
+    s3_prefix: str = ""
+    s3_endpoint_url: str = ""
+    s3_region: str = "us-east-1"
+    s3_access_key_id: str = ""
+    s3_secret_access_key: SecretStr = SecretStr("")
+
+    json_max_bytes: int = Field(default=256 * 1024, ge=1024)
+    role_max_bytes: int = Field(default=1024 * 1024, ge=1024)
+    artifact_max_bytes: int = Field(default=2 * 2**30, ge=1024)
+    outcomes_max_bytes: int = Field(default=1024 * 1024, ge=1024)
+    """Size of one batch of outcomes after decompression."""
+    outcomes_max_events: int = Field(default=500, ge=1, le=10_000)
+    outcomes_per_s: float = Field(default=50.0, gt=0)
+    """Outcome requests per second and source address, in the long run."""
+    outcomes_burst: int = Field(default=1000, ge=1)
+    """Outcome requests that one source may send at once after being quiet."""
+
+    poll_after_s: int = Field(default=3600, ge=1, le=30 * 86_400)
+    """How often devices of a new channel poll."""
+    resign_after_s: int = Field(default=86_400, ge=1)
+    """``headway server tick`` signs the timestamp anew when it is older than this."""
+
+    validation_timeout_s: float = Field(default=120.0, gt=0)
+    """Wall-clock limit of one validation or proof of an uploaded model."""
+    validation_max_bytes: int = Field(default=4 * 2**30, ge=256 * 2**20)
+    """Address-space limit of the process that reads an uploaded model."""
+    log_json: bool = True
+
+    @property
+    def resolved_database_url(self) -> str:
+        """The database's URL."""
+        return self.database_url or f"sqlite:///{self.data_dir.absolute() / 'headway.db'}"
+
+    @property
+    def public_dir(self) -> Path:
+        """The static tree that any web server can serve: ``apps/<app>/{metadata,targets,artifacts}``."""
+        return self.data_dir / "public"
+
+    @property
+    def keys_dir(self) -> Path:
+        """Private keys of the online roles, one file each, mode 0600."""
+        return self.data_dir / "keys"
+
+    @property
+    def work_dir(self) -> Path:
+        """Scratch space: models being proven, uploads to S3 on their way."""
+        return self.data_dir / "work"

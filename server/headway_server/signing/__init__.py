@@ -1,0 +1,1 @@
+"""The online roles: keys in files, signatures by :mod:`headway.trust.online`."""
