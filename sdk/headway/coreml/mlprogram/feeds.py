@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from headway.contract.errors import RefusedError
 from headway.coreml.mlprogram.translate import Port
 
-__all__ = ["Feeds", "arrange"]
+__all__ = ["Feeds", "arrange", "fits"]
 
 _Form = Literal["item", "batch", "folded"]
 
@@ -67,17 +67,18 @@ def _typed(port: Port, array: NDArray[Any]) -> NDArray[Any]:
 
 
 def _batch(port: Port, array: NDArray[Any]) -> tuple[_Form, NDArray[Any]]:
-    if _fits(array.shape, port.shape):
+    if fits(array.shape, port.shape):
         return "item", array[None]
-    if _fits(array.shape[1:], port.shape) and array.ndim == len(port.shape) + 1 and array.shape[0]:
+    if fits(array.shape[1:], port.shape) and array.ndim == len(port.shape) + 1 and array.shape[0]:
         return "batch", array
-    if port.shape[:1] == (1,) and _fits(array.shape[1:], port.shape[1:]) and array.ndim and array.shape[0]:
+    if port.shape[:1] == (1,) and fits(array.shape[1:], port.shape[1:]) and array.ndim and array.shape[0]:
         return "folded", array[:, None]
     shown = ["any" if size is None else size for size in port.shape]
     raise _refuse(f"The input {port.name!r} has shape {list(array.shape)}; it takes {shown} or a batch of that.")
 
 
-def _fits(shape: tuple[int, ...], wanted: tuple[int | None, ...]) -> bool:
+def fits(shape: tuple[int, ...], wanted: tuple[int | None, ...]) -> bool:
+    """Whether *shape* is what *wanted* says, None meaning any size."""
     return len(shape) == len(wanted) and all(w is None or s == w for s, w in zip(shape, wanted, strict=True))
 
 

@@ -20,7 +20,8 @@ from numpy.typing import NDArray
 
 from headway.contract.errors import IncompatibleError, RefusedError
 from headway.coreml.mlprogram.cache import cached, default_cache_dir
-from headway.coreml.mlprogram.feeds import Feeds, arrange
+from headway.coreml.mlprogram.failures import broken
+from headway.coreml.mlprogram.feeds import Feeds, arrange, fits
 from headway.coreml.mlprogram.graph import WEIGHTS, Graph
 from headway.coreml.mlprogram.options import ProgramOptions
 from headway.coreml.mlprogram.reader import read_function
@@ -66,7 +67,12 @@ class Program:
             results = self._run(feeds.arrays)
         else:
             results = self._one_by_one(feeds)
-        return {port.name: feeds.shaped(array) for port, array in zip(self.outputs, results, strict=True)}
+        outputs = {}
+        for port, array in zip(self.outputs, results, strict=True):
+            if not fits(array.shape[1:], port.shape):
+                raise broken(f"declares {list(port.shape)} for {port.name!r} and gives {list(array.shape[1:])}")
+            outputs[port.name] = feeds.shaped(array)
+        return outputs
 
     def _one_by_one(self, feeds: Feeds) -> list[NDArray[Any]]:
         items = [
