@@ -13,12 +13,14 @@ What it does not do: pairs of texts, offsets, decoding, training of vocabularies
 
 from __future__ import annotations
 
-import hashlib
 import os
 import unicodedata
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
+
+from headway.contract.digests import Digest, digest_of
+from headway.contract.errors import RefusedError
 
 NORMALISER_VERSION = "headway-normaliser-1"
 """Changes whenever `normalise` or the splitting rules give another result for any text."""
@@ -125,14 +127,14 @@ class Tokenizer:
     """WordPiece over a fixed vocabulary. Immutable but for its cache; safe to share between threads."""
 
     def __init__(self, vocabulary: Iterable[str]) -> None:
-        """Take the tokens in id order. Raises `ValueError` for a duplicate or a missing special token."""
+        """Take the tokens in id order. Raises `RefusedError` for a duplicate or a missing special token."""
         self._tokens = tuple(vocabulary)
         self._ids = {token: index for index, token in enumerate(self._tokens)}
         if len(self._ids) != len(self._tokens):
-            raise ValueError("the vocabulary holds a token twice")
+            raise _refused("it holds a token twice")
         missing = [token for token in (PAD, UNK, CLS, SEP) if token not in self._ids]
         if missing:
-            raise ValueError(f"the vocabulary lacks {', '.join(missing)}")
+            raise _refused(f"it lacks {', '.join(missing)}")
         self._cache: dict[str, tuple[int, ...]] = {}
         self.pad_id, self.unk_id = self._ids[PAD], self._ids[UNK]
         self.cls_id, self.sep_id = self._ids[CLS], self._ids[SEP]
@@ -143,10 +145,13 @@ class Tokenizer:
     def from_vocab(cls, source: str | os.PathLike[str] | Iterable[str]) -> Tokenizer:
         """Read a `vocab.txt` (UTF-8, one token a line, id = line number from 0) or take its lines.
 
-        Raises `OSError` if the file can not be read and `ValueError` if it is no usable vocabulary.
+        Raises `OSError` if the file can not be read and `RefusedError` (`vocabulary`) if it is no vocabulary.
         """
         if isinstance(source, str | os.PathLike):
-            lines = Path(source).read_bytes().decode("utf-8").split("\n")
+            try:
+                lines = Path(source).read_bytes().decode("utf-8").split("\n")
+            except UnicodeDecodeError as error:
+                raise _refused("it is not UTF-8") from error
             if lines and not lines[-1]:
                 lines.pop()
         else:
@@ -161,7 +166,9 @@ class Tokenizer:
     def ids(self, text: str, max_length: int) -> list[int]:
         """Return `[CLS] … [SEP]` unpadded, cut to `max_length` ids (at least 2)."""
         if max_length < 2:
-            raise ValueError("max_length must leave room for [CLS] and [SEP]")
+            raise RefusedError(
+                "max_length", f"{max_length} tokens leave no room for [CLS] and [SEP].", hint="Give at least 2."
+            )
         room = max_length - 2
         body: list[int] = []
         for word in words(text):
@@ -201,9 +208,12 @@ class Tokenizer:
         return tuple(pieces)
 
 
-def vocabulary_digest(tokens: Iterable[str]) -> str:
+def vocabulary_digest(tokens: Iterable[str]) -> Digest:
     """Return `sha256:<hex>` over `NORMALISER_VERSION` and the tokens, each followed by a line feed."""
-    state = hashlib.sha256(f"{NORMALISER_VERSION}\n".encode())
-    for token in tokens:
-        state.update(f"{token}\n".encode())
-    return f"sha256:{state.hexdigest()}"
+    return digest_of("".join(f"{line}\n" for line in (NORMALISER_VERSION, *tokens)).encode())
+
+
+def _refused(why: str) -> RefusedError:
+    return RefusedError(
+        "vocabulary", f"The vocabulary cannot be used: {why}.", hint="Take the vocab.txt of the base release."
+    )

@@ -1,0 +1,59 @@
+"""The teacher's answers for every training row, computed once and kept in memory.
+
+Hidden states and attentions are kept as float16: 12,321 utterances take about a gigabyte.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from headway_trainer.data.batches import collate, ordered_batches
+from headway_trainer.matching import Guidance, guidance
+from headway_trainer.models.teacher import Teacher
+from headway_trainer.progress import Progress
+
+
+@dataclass(frozen=True, slots=True)
+class Answers:
+    """logits [rows, K]; per row hidden [layers+1, t, width] and attentions [layers, heads, t, t], or no details."""
+
+    logits: Tensor
+    hidden: Sequence[Tensor]
+    attentions: Sequence[Tensor]
+
+    def guidance(self, rows: Sequence[int], length: int) -> Guidance:
+        """Return the states of a batch, padded with zeros to `length` tokens."""
+        hidden = [functional.pad(self.hidden[r], (0, 0, 0, length - self.hidden[r].shape[1])) for r in rows]
+        attentions = []
+        for row in rows:
+            missing = length - self.attentions[row].shape[-1]
+            attentions.append(functional.pad(self.attentions[row], (0, missing, 0, missing)))
+        return Guidance(torch.stack(hidden), torch.stack(attentions))
+
+
+@torch.no_grad()
+def ask(teacher: Teacher, ids: Sequence[Sequence[int]], pad_id: int, layers: int, heads: int, details: bool) -> Answers:
+    """Run the teacher over all rows for a student of `layers` and `heads`; `details` keeps states and attentions."""
+    teacher.eval()
+    hidden: list[Tensor] = [torch.empty(0)] * len(ids)
+    attentions: list[Tensor] = [torch.empty(0)] * len(ids)
+    logits = torch.empty(len(ids), teacher.classifier.out_features)
+    batches = ordered_batches([len(row) for row in ids], 64)
+    progress = Progress("teacher's answers", len(batches))
+    for rows in batches:
+        batch = collate(ids, rows, pad_id)
+        out = teacher(batch.input_ids, batch.attention_mask, details=details)
+        logits[batch.rows] = out.logits
+        if details:
+            guide = guidance(out, layers, heads)
+            for position, row in enumerate(rows):
+                size = len(ids[row])
+                hidden[row] = guide.hidden[position, :, :size].half()
+                attentions[row] = guide.attentions[position, :, :, :size, :size].half()
+        progress.advance(0.0, int(batch.attention_mask.sum()))
+    return Answers(logits, hidden, attentions)

@@ -1,0 +1,127 @@
+"""Cards and the notice: what a base and its heads were made of, with the figures that were measured.
+
+Pure: a configuration and the facts of the steps in, documents out. A card states what was measured and names what was
+not; it never rounds a figure up.
+"""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from typing import Any
+
+from headway_trainer.config import RunConfig
+from headway_trainer.heads import HeadConfig
+
+STEPS = ("prepare", "teacher", "distil-general", "distil-task", "qat", "export-base", "fit-heads", "evaluate", "gate")
+"""The steps whose facts a card reports."""
+
+Facts = dict[str, dict[str, Any]]
+
+_LEFT_OUT = frozenset({"curve", "made_with"})
+
+
+def base_card(config: RunConfig, facts: Facts) -> dict[str, Any]:
+    """Return the card of the base."""
+    exported, found = facts["export-base"], facts["evaluate"]
+    return {
+        "base_id": config.base_id,
+        "version": config.version,
+        "what": "Chinese text encoder: MobileBERT geometry, int8 weights, one float32 feature vector per text.",
+        "geometry": asdict(config.student),
+        "contract": exported["contract"],
+        "feature_space": exported["feature_space"],
+        "size_bytes": exported["size_bytes"],
+        "data": _data(config, facts["prepare"]),
+        "teacher": {"name": config.teacher.name, "licence": config.teacher.licence, "test": found["teacher"]},
+        "initialisation": (
+            "Word embeddings are the fine-tuned teacher's, projected onto their "
+            f"{config.student.embedding} leading principal directions "
+            f"({100 * facts['distil-general']['embedding_variance_kept']:.1f} % of the variance by use in the "
+            "training texts); all other weights start at random from the seed."
+        ),
+        "figures": {
+            "set": f"{config.data.title}, test split; accuracy with Wilson 95 % interval",
+            "teacher": found["teacher"],
+            "student_float32": found["distil-task"],
+            "student_int8_training": found["qat"],
+            "exported_base_and_head_by_headway_coreml": {name: entry["test"] for name, entry in found["heads"].items()},
+            "speed_on_the_training_machine": found["speed"],
+            "executor_peak_memory_bytes": found["executor_peak_memory_bytes"],
+            "feature_deviation_from_int8_training": exported["feature_deviation_from_qat"],
+            "label_agreement_with_int8_training": exported["label_agreement_with_qat"],
+        },
+        "gate": facts["gate"]["lines"],
+        "not_evidenced": "Nothing was run on a phone: latency in milliseconds and CPU share are open.",
+        "training": _training(config, facts),
+        "made_with": facts["export-base"]["made_with"],
+    }
+
+
+def head_card(config: RunConfig, head: HeadConfig, facts: Facts) -> dict[str, Any]:
+    """Return the card of one head."""
+    fitted, scores = facts["fit-heads"][head.name], facts["evaluate"]["heads"][head.name]
+    return {
+        "head": head.name,
+        "base_id": config.base_id,
+        "base_version": config.version,
+        "contract": facts["export-base"]["contract"],
+        "labels": list(config.data.labels),
+        "layers": [*head.hidden, len(config.data.labels)],
+        "data": _data(config, facts["prepare"])["labelled"],
+        "fitted_on": "features of the exported int8 base, computed by headway.coreml",
+        "config": asdict(head),
+        "chosen_weight_decay": fitted["weight_decay"],
+        "figures": {"dev": scores["dev"], "test": scores["test"], "confusion_test": scores["confusion_test"]},
+        "made_with": facts["fit-heads"]["made_with"],
+    }
+
+
+def notice(config: RunConfig, prepared: dict[str, Any]) -> str:
+    """Return NOTICE.md: the texts that were trained on, with licences and digests, and the teacher."""
+    rows = [
+        f"| {config.data.title}, {name} | {config.data.licence} | `{held['digest']}` |"
+        for name, held in prepared["splits"].items()
+        if name != "test"
+    ]
+    stems = {name: held["digest"] for name, held in prepared["unlabelled"].items()}
+    rows += [
+        f"| {source.title} | {source.licence} | `{stems[source.file.split('.', 1)[0]]}` |"
+        for source in config.data.unlabelled
+    ]
+    table = "\n".join(rows)
+    return f"""# Notice
+
+The base `{config.base_id}` and its heads were trained by this project's own trainer on these texts and no others:
+
+| text | licence | digest of the file |
+|---|---|---|
+{table}
+
+The test split served for measuring only. The golden batches quote rows of the dev split.
+
+Teacher: {config.teacher.name}; licence {config.teacher.licence}. Its weights are not part of these files; the
+student's word embeddings began as a projection of the teacher's.
+The vocabulary is that of bert-base-chinese (Apache-2.0).
+"""
+
+
+def _data(config: RunConfig, prepared: dict[str, Any]) -> dict[str, Any]:
+    unlabelled = [
+        {**asdict(source), **prepared["unlabelled"][source.file.split(".", 1)[0]]} for source in config.data.unlabelled
+    ]
+    labelled = {"title": config.data.title, "licence": config.data.licence, "splits": prepared["splits"]}
+    return {"labelled": labelled, "unlabelled": unlabelled, "tokenizer": prepared["tokenizer"]}
+
+
+def _training(config: RunConfig, facts: Facts) -> dict[str, Any]:
+    steps = {name: {k: v for k, v in facts[name].items() if k not in _LEFT_OUT} for name in STEPS[1:5]}
+    settings = {
+        "seed": config.seed,
+        "threads": config.threads,
+        "finetune": asdict(config.teacher.finetune),
+        "general": asdict(config.general),
+        "pieces": asdict(config.pieces),
+        "task": asdict(config.task),
+        "qat": asdict(config.qat),
+    }
+    return {"config": settings, "steps": steps}

@@ -1,0 +1,1 @@
+"""Texts: reading corpora with their digests, tokenising them, and making batches of equal length."""

@@ -1,0 +1,122 @@
+"""Reading corpora: labelled TSV and unlabelled lines, plain or xz, each with the digest of the file's bytes.
+
+Rows are split at line feeds only: some texts hold other characters that `str.splitlines` would break at.
+Nothing here changes a text; the tokenizer normalises.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import lzma
+from dataclasses import dataclass
+from pathlib import Path
+
+
+class CorpusError(ValueError):
+    """A corpus file that can not be used; the message names the file, the line and what is wrong."""
+
+
+@dataclass(frozen=True, slots=True)
+class Labelled:
+    """Rows of one labelled file: `texts[i]` belongs to `labels[i]`; `digest` is that of the file as stored."""
+
+    name: str
+    texts: tuple[str, ...]
+    labels: tuple[str, ...]
+    digest: str
+
+    def label_ids(self, names: tuple[str, ...]) -> list[int]:
+        """Return each row's index into `names`. Raises `CorpusError` for a label that is not there."""
+        index = {name: i for i, name in enumerate(names)}
+        unknown = sorted(set(self.labels) - set(names))
+        if unknown:
+            raise CorpusError(f"{self.name}: labels {', '.join(unknown)} are not among {', '.join(names)}")
+        return [index[label] for label in self.labels]
+
+
+@dataclass(frozen=True, slots=True)
+class Lines:
+    """The non-empty lines of one unlabelled file; `digest` is that of the file as stored."""
+
+    name: str
+    texts: tuple[str, ...]
+    digest: str
+
+
+def read_labelled(path: Path) -> Labelled:
+    """Read a TSV with a header that names `label` and `text`. Raises `CorpusError`, `OSError`."""
+    content, digest = _read(path)
+    header, *rows = content.split("\n")
+    columns = header.split("\t")
+    if "label" not in columns or "text" not in columns:
+        raise CorpusError(f"{path.name}: the header must name the columns label and text, it has {header!r}")
+    label_at, text_at = columns.index("label"), columns.index("text")
+    texts: list[str] = []
+    labels: list[str] = []
+    for number, row in enumerate(rows, start=2):
+        if not row:
+            continue
+        fields = row.split("\t")
+        if len(fields) != len(columns):
+            raise CorpusError(f"{path.name}, line {number}: {len(fields)} fields, the header has {len(columns)}")
+        if not fields[label_at] or not fields[text_at].strip():
+            raise CorpusError(f"{path.name}, line {number}: the label or the text is empty")
+        labels.append(fields[label_at])
+        texts.append(fields[text_at])
+    if not texts:
+        raise CorpusError(f"{path.name}: no rows after the header")
+    return Labelled(_stem(path), tuple(texts), tuple(labels), digest)
+
+
+def read_lines(path: Path) -> Lines:
+    """Read one text per line, empty lines left out. Raises `CorpusError`, `OSError`."""
+    content, digest = _read(path)
+    texts = tuple(line for line in content.split("\n") if line.strip())
+    if not texts:
+        raise CorpusError(f"{path.name}: no text in it")
+    return Lines(_stem(path), texts, digest)
+
+
+def segments(lines: Lines, longest: int) -> list[str]:
+    """Cut each line into sentences and join neighbours while they stay within `longest` characters."""
+    result: list[str] = []
+    for line in lines.texts:
+        current = ""
+        for sentence in _sentences(line):
+            if current and len(current) + len(sentence) > longest:
+                result.append(current)
+                current = ""
+            current += sentence
+        if current:
+            result.append(current)
+    return [segment for segment in result if len(segment) >= _SHORTEST_SEGMENT]
+
+
+_SHORTEST_SEGMENT = 6
+_SENTENCE_ENDS = "。！？；!?;"
+
+
+def _sentences(line: str) -> list[str]:
+    found: list[str] = []
+    start = 0
+    for position, character in enumerate(line):
+        if character in _SENTENCE_ENDS:
+            found.append(line[start : position + 1])
+            start = position + 1
+    if start < len(line):
+        found.append(line[start:])
+    return found
+
+
+def _stem(path: Path) -> str:
+    return path.name.split(".", 1)[0]
+
+
+def _read(path: Path) -> tuple[str, str]:
+    raw = path.read_bytes()
+    digest = f"sha256:{hashlib.sha256(raw).hexdigest()}"
+    try:
+        content = lzma.decompress(raw) if path.suffix == ".xz" else raw
+        return content.decode("utf-8"), digest
+    except (lzma.LZMAError, UnicodeDecodeError) as error:
+        raise CorpusError(f"{path.name}: not readable as UTF-8 text: {error}") from error

@@ -1,0 +1,120 @@
+"""Step `distil-task`: `α·T²·KL + (1 − α)·CE` on the labelled rows, with hidden-state and attention matching.
+
+The teacher runs once over all rows and its answers are kept in memory, so that every epoch costs the student alone.
+Rows without a label (pieces of training texts) take part with the teacher's answers only. The student reads its
+inputs with a few tokens masked out, the teacher read them whole.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from headway_trainer.answers import Answers
+from headway_trainer.data.batches import collate, epoch_batches, ordered_batches
+from headway_trainer.data.examples import UNLABELLED, Examples
+from headway_trainer.evaluate import Accuracy
+from headway_trainer.loop import Plan, Rows, train
+from headway_trainer.matching import Matching, attention_loss
+from headway_trainer.models.student import Student
+from headway_trainer.optimiser import Schedule
+
+
+@dataclass(frozen=True, slots=True)
+class TaskConfig:
+    """`alpha` weighs the teacher against the labels; `masked` is the share of tokens hidden from the student."""
+
+    epochs: int = 6
+    batch_size: int = 32
+    alpha: float = 0.6
+    temperature: float = 2.0
+    hidden_weight: float = 0.3
+    attention_weight: float = 0.3
+    masked: float = 0.1
+    patience: int | None = None
+    schedule: Schedule = field(default_factory=lambda: Schedule(learning_rate=1e-3))
+
+
+@dataclass(frozen=True, slots=True)
+class TaskInputs:
+    """Training rows with the teacher's answers, dev rows, and the ids of padding and of the mask token."""
+
+    train: Examples
+    answers: Answers
+    dev: Examples
+    pad_id: int
+    mask_id: int
+
+
+def distil_task(
+    student: Student, matching: Matching, inputs: TaskInputs, config: TaskConfig, seed: int, path: Path, name: str
+) -> dict[str, Any]:
+    """Train `student` in place, keep its best epoch on dev, return the facts. Also the loop of step `qat`."""
+    labels = torch.tensor(inputs.train.labels)
+
+    def loss_of(rows: Rows) -> tuple[Tensor, int]:
+        batch = collate(inputs.train.ids, rows, inputs.pad_id)
+        mask = batch.attention_mask
+        out = student(_noisy(batch.input_ids, mask, config.masked, inputs.mask_id), mask)
+        told = inputs.answers.logits[batch.rows]
+        loss = config.alpha * soft_loss(out.logits, told, config.temperature)
+        loss = loss + (1 - config.alpha) * _hard_loss(out.logits, labels[batch.rows])
+        if config.hidden_weight or config.attention_weight:
+            guide = inputs.answers.guidance(rows, mask.shape[1])
+            loss = loss + config.hidden_weight * matching.hidden_loss(out, guide, mask)
+            loss = loss + config.attention_weight * attention_loss(out, guide, mask)
+        return loss, int(mask.sum())
+
+    lengths = inputs.train.lengths
+    rounds = [epoch_batches(lengths, config.batch_size, seed, epoch) for epoch in range(config.epochs)]
+    plan = Plan(name, rounds, config.schedule, seed, config.patience)
+
+    def score() -> float:
+        return correct(student, inputs.dev, inputs.pad_id).value
+
+    return train(plan, nn.ModuleList([student, matching]), loss_of, path, score).facts()
+
+
+def soft_loss(found: Tensor, wanted: Tensor, temperature: float) -> Tensor:
+    """Return `T²·KL(teacher ‖ student)` at temperature T, mean over the rows (Hinton et al. 2015)."""
+    target = functional.log_softmax(wanted / temperature, dim=1)
+    given = functional.log_softmax(found / temperature, dim=1)
+    return temperature**2 * functional.kl_div(given, target, reduction="batchmean", log_target=True)
+
+
+def _hard_loss(logits: Tensor, labels: Tensor) -> Tensor:
+    kept = labels != UNLABELLED
+    if not bool(kept.any()):
+        return logits.sum() * 0.0
+    return functional.cross_entropy(logits[kept], labels[kept])
+
+
+def _noisy(input_ids: Tensor, mask: Tensor, share: float, mask_id: int) -> Tensor:
+    hit = (torch.rand(input_ids.shape) < share) & mask.bool()
+    hit[:, 0] = False
+    return input_ids.masked_fill(hit, mask_id)
+
+
+@torch.no_grad()
+def predictions(student: Student, ids: Sequence[Sequence[int]], pad_id: int) -> tuple[Tensor, Tensor]:
+    """Return features float32 [rows, D] and logits [rows, K] in row order, without padding to full length."""
+    student.eval()
+    features = torch.empty(len(ids), student.config.feature_dimension)
+    logits = torch.empty(len(ids), student.classifier.out_features)
+    for rows in ordered_batches([len(row) for row in ids], 64):
+        batch = collate(ids, rows, pad_id)
+        out = student(batch.input_ids, batch.attention_mask)
+        features[batch.rows], logits[batch.rows] = out.features, out.logits
+    return features, logits
+
+
+def correct(student: Student, examples: Examples, pad_id: int) -> Accuracy:
+    """Return how many rows the student's own classifier labels rightly."""
+    chosen = predictions(student, examples.ids, pad_id)[1].argmax(1)
+    return Accuracy(int((chosen == torch.tensor(examples.labels)).sum()), len(examples.labels))

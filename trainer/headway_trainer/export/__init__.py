@@ -1,0 +1,1 @@
+"""Writing Core ML packages: the only part of the trainer that imports coremltools."""

@@ -1,0 +1,148 @@
+"""Step `export-base`: the student's backbone as an ML Program with int8 weights, checked against QAT bit for bit.
+
+The program takes `input_ids` and `attention_mask`, int32 [1, L], computes in float32 and gives one float32 vector
+`features` of rank 1: a Core ML head accepts no other rank, and float32 because that is what a head trains on.
+It runs nothing: predictions are `headway.coreml`'s, and on a device Core ML's.
+"""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import coremltools as ct
+import coremltools.optimize.coreml as cto
+import numpy as np
+import torch
+from coremltools.converters.mil.frontend.milproto.load import load as load_program
+from torch import Tensor, nn
+
+from headway_trainer import qat
+from headway_trainer.models.student import Student
+
+INPUT_IDS, ATTENTION_MASK, FEATURES = "input_ids", "attention_mask", "features"
+
+
+class ExportMismatch(RuntimeError):
+    """The package does not hold the weights that training ended with; it must not be used."""
+
+
+@dataclass(frozen=True, slots=True)
+class ExportedBase:
+    """What was written: bytes of the package, how many weight matrices it holds in int8, operations by type."""
+
+    size_bytes: int
+    quantised: int
+    operations: dict[str, int]
+
+
+class _Program(nn.Module):
+    def __init__(self, student: Student) -> None:
+        super().__init__()
+        self.student = student
+
+    def forward(self, input_ids: Tensor, attention_mask: Tensor) -> Tensor:
+        features: Tensor = self.student(input_ids, attention_mask).features
+        return features.reshape(self.student.config.feature_dimension)
+
+
+def export_base(student: Student, to: Path) -> ExportedBase:
+    """Write `to` (an `.mlpackage`) from a student with latent weights, that is after `qat.detach`.
+
+    Raises `ExportMismatch` unless every int8 weight of the package, dequantised, equals the QAT weight in all bits.
+    """
+    package = _quantised(_converted(student.eval()))
+    package.save(str(to))
+    found = dequantised(to)
+    expected = {name: qat.on_grid(module.weight.detach()).numpy() for name, module in _matrices(student)}
+    _compare(found, expected)
+    size = sum(path.stat().st_size for path in to.rglob("*") if path.is_file())
+    return ExportedBase(size, len(found), _operations(package))
+
+
+def _matrices(student: Student) -> list[tuple[str, Any]]:
+    return list(qat.quantised_modules(student.backbone))
+
+
+def _converted(student: Student) -> Any:
+    length = student.config.max_length
+    example = torch.zeros((1, length), dtype=torch.int32)
+    with warnings.catch_warnings(), torch.no_grad():
+        warnings.simplefilter("ignore")
+        trace: Any = torch.jit.trace
+        traced = trace(_Program(student).eval(), (example, torch.ones_like(example)))
+        return ct.convert(
+            traced,
+            convert_to="mlprogram",
+            inputs=[
+                ct.TensorType(name=INPUT_IDS, shape=(1, length), dtype=np.int32),
+                ct.TensorType(name=ATTENTION_MASK, shape=(1, length), dtype=np.int32),
+            ],
+            outputs=[ct.TensorType(name=FEATURES, dtype=np.float32)],
+            compute_precision=ct.precision.FLOAT32,
+            minimum_deployment_target=ct.target.iOS15,
+            skip_model_load=True,
+        )
+
+
+def _quantised(package: Any) -> Any:
+    settings = cto.OpLinearQuantizerConfig(
+        mode="linear_symmetric",
+        dtype="int8",
+        granularity="per_channel",
+        weight_threshold=qat.SMALLEST_QUANTISED,
+    )
+    kept = {name: None for name, held in _large_constants(package).items() if held.isdisjoint(_MATRIX_USERS)}
+    config = cto.OptimizationConfig(global_config=settings, op_name_configs=kept)
+    return cto.linear_quantize_weights(package, config)
+
+
+_MATRIX_USERS = frozenset({"linear", "gather"})
+
+
+def _large_constants(package: Any) -> dict[str, set[str]]:
+    metadata = cto.get_weights_metadata(package, weight_threshold=qat.SMALLEST_QUANTISED)
+    return {name: {child.op_type for child in held.child_ops} for name, held in metadata.items()}
+
+
+def dequantised(package: Path) -> dict[str, np.ndarray[Any, np.dtype[np.float32]]]:
+    """Return every int8 weight of a package as Core ML would see it: `q · scale` in float32, by its name there."""
+    model = ct.models.MLModel(str(package), skip_model_load=True)
+    program = load_program(
+        model.get_spec(),
+        specification_version=model.get_spec().specificationVersion,
+        file_weights_dir=model.weights_dir,
+    )
+    result: dict[str, np.ndarray[Any, np.dtype[np.float32]]] = {}
+    for operation in program.functions["main"].operations:
+        if operation.op_type == "constexpr_affine_dequantize":
+            data = np.asarray(operation.quantized_data.val)
+            shape = [1] * data.ndim
+            shape[int(operation.axis.val)] = -1
+            scale = np.asarray(operation.scale.val, dtype=np.float32).reshape(shape)
+            zero = np.asarray(operation.zero_point.val).astype(np.float32)
+            result[operation.outputs[0].name] = (data.astype(np.float32) - zero.reshape(-1, *shape[1:])) * scale
+    return result
+
+
+def _compare(found: Mapping[str, Any], expected: Mapping[str, Any]) -> None:
+    if len(found) != len(expected):
+        raise ExportMismatch(f"{len(found)} weights are int8 in the package, {len(expected)} were in training")
+    left = {name: (value.shape, value.tobytes()) for name, value in found.items()}
+    for name, value in expected.items():
+        twins = [key for key, held in left.items() if held == (value.shape, value.tobytes())]
+        if not twins:
+            raise ExportMismatch(f"{name} is not in the package bit for bit")
+        del left[twins[0]]
+
+
+def _operations(package: Any) -> dict[str, int]:
+    counts: dict[str, int] = {}
+    block = package.get_spec().mlProgram.functions["main"]
+    for specialisation in block.block_specializations.values():
+        for operation in specialisation.operations:
+            counts[operation.type] = counts.get(operation.type, 0) + 1
+    return dict(sorted(counts.items()))

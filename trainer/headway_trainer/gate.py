@@ -1,0 +1,158 @@
+"""Step `gate`: the acceptance table as code. A metric passes, fails, or is not evidenced; never passed by default.
+
+Speed and CPU share belong to a phone: without a device report the CPU share is "not evidenced", and the latency is
+what was measured here, as a ratio, which evidences nothing about the limit in milliseconds either.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from headway.contract.errors import RefusedError
+from headway_trainer.evaluate import Accuracy
+
+Verdict = Literal["passed", "failed", "not evidenced"]
+
+
+@dataclass(frozen=True, slots=True)
+class GateConfig:
+    """Limits of the acceptance table."""
+
+    size_bytes: int = 20_000_000
+    accuracy: float = 0.95
+    points_below_teacher: float = 2.0
+    latency_ms: float = 25.0
+    memory_bytes: int = 100_000_000
+    cpu_percent: float = 40.0
+    feature_deviation: float = 1e-3
+    agreement: float = 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class DeviceReport:
+    """What a phone measured; only a person with a device can supply it."""
+
+    device: str
+    latency_ms: float
+    memory_bytes: int
+    cpu_percent: float
+
+
+@dataclass(frozen=True, slots=True)
+class Measured:
+    """What a run evidences: bytes of the package, accuracies on test, memory of our runtime, parity of the export."""
+
+    size_bytes: int
+    exported: Accuracy
+    teacher: Accuracy
+    memory_bytes: int | None
+    feature_deviation: float
+    agreement: float
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """One line of the table: the metric, the limit in words, what was found, the verdict."""
+
+    metric: str
+    limit: str
+    found: str
+    verdict: Verdict
+
+    def to_json(self) -> dict[str, Any]:
+        """The line as JSON."""
+        return {"metric": self.metric, "limit": self.limit, "found": self.found, "verdict": self.verdict}
+
+
+@dataclass(frozen=True, slots=True)
+class Waiver:
+    """A failed or unevidenced metric that a person accepts, with the reason that goes into the card."""
+
+    metric: str
+    reason: str
+
+
+def gate(measured: Measured, config: GateConfig, report: DeviceReport | None = None) -> tuple[Line, ...]:
+    """Judge every metric of the table."""
+    below = 100 * (measured.teacher.value - measured.exported.value)
+    lines = [
+        Line(
+            "size",
+            f"< {config.size_bytes / 1e6:g} MB",
+            f"{measured.size_bytes / 1e6:.2f} MB",
+            _verdict(measured.size_bytes < config.size_bytes),
+        ),
+        Line(
+            "accuracy",
+            f"> {100 * config.accuracy:g} %",
+            str(measured.exported),
+            _verdict(measured.exported.value > config.accuracy),
+        ),
+        Line(
+            "below teacher",
+            f"< {config.points_below_teacher:g} points",
+            f"{below:.2f} points below {measured.teacher}",
+            _verdict(below < config.points_below_teacher),
+        ),
+        *_parity(measured, config),
+        _memory(measured, config, report),
+    ]
+    if report is None:
+        return (*lines, *_unevidenced(config))
+    return (*lines, *_from_device(report, config))
+
+
+def released(lines: tuple[Line, ...], waivers: tuple[Waiver, ...] = ()) -> None:
+    """Return if every line passed or is waived. Raises `RefusedError` (`train.gate`, kind `gate`) otherwise."""
+    waived = {waiver.metric for waiver in waivers if waiver.reason.strip()}
+    open_lines = [line for line in lines if line.verdict != "passed" and line.metric not in waived]
+    if open_lines:
+        told = "; ".join(f"{line.metric} {line.verdict} ({line.found}, limit {line.limit})" for line in open_lines)
+        raise RefusedError(
+            "train.gate",
+            f"The release does not pass the gate: {told}.",
+            hint="Improve it, attach a device report, or waive a metric with a reason, which the card will show.",
+            kind="gate",
+        )
+
+
+def _verdict(good: bool) -> Verdict:
+    return "passed" if good else "failed"
+
+
+def _parity(measured: Measured, config: GateConfig) -> list[Line]:
+    near = measured.feature_deviation <= config.feature_deviation
+    same = measured.agreement >= config.agreement
+    return [
+        Line(
+            "parity",
+            f"features within {config.feature_deviation:g} of QAT, {100 * config.agreement:g} % equal labels",
+            f"{measured.feature_deviation:.2e}, {100 * measured.agreement:.2f} %",
+            _verdict(near and same),
+        )
+    ]
+
+
+def _memory(measured: Measured, config: GateConfig, report: DeviceReport | None) -> Line:
+    limit = f"< {config.memory_bytes / 1e6:g} MB"
+    found = report.memory_bytes if report else measured.memory_bytes
+    where = report.device if report else "this machine's runtime"
+    if found is None:
+        return Line("memory", limit, "not measured", "not evidenced")
+    return Line("memory", limit, f"{found / 1e6:.1f} MB on {where}", _verdict(found < config.memory_bytes))
+
+
+def _unevidenced(config: GateConfig) -> tuple[Line, Line]:
+    return (
+        Line("latency", f"< {config.latency_ms:g} ms", "no device report", "not evidenced"),
+        Line("cpu", f"< {config.cpu_percent:g} %", "no device report", "not evidenced"),
+    )
+
+
+def _from_device(report: DeviceReport, config: GateConfig) -> tuple[Line, Line]:
+    fast, light = report.latency_ms < config.latency_ms, report.cpu_percent < config.cpu_percent
+    return (
+        Line("latency", f"< {config.latency_ms:g} ms", f"{report.latency_ms:g} ms on {report.device}", _verdict(fast)),
+        Line("cpu", f"< {config.cpu_percent:g} %", f"{report.cpu_percent:g} % on {report.device}", _verdict(light)),
+    )

@@ -1,0 +1,143 @@
+"""Step `fit-heads`: heads on cached features of the exported, quantised base, which is what a phone will see.
+
+A head of one dense layer is convex: it is fitted to the end by L-BFGS, its weight decay chosen on dev. A head with a
+hidden layer is trained by Adam and keeps its best dev epoch. Both start from the seed and use the CPU in one order,
+so equal features give equal bytes.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+from torch.nn import functional
+
+from headway.coreml import SGD, AllowedSet, HeadLayout, Range
+
+Float32 = NDArray[np.float32]
+
+
+@dataclass(frozen=True, slots=True)
+class HeadConfig:
+    """One head: its release name, widths between features and labels, candidate weight decays, training of the rest.
+
+    `learning_rate` is the default that the device's training uses; the spec allows 0 to 1.
+    """
+
+    name: str
+    hidden: tuple[int, ...] = ()
+    weight_decays: tuple[float, ...] = (1e-1, 1e-2, 1e-3, 1e-4)
+    epochs: int = 30
+    batch_size: int = 64
+    fit_learning_rate: float = 1e-3
+    learning_rate: float = 0.01
+    seed: int = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Rows:
+    """Cached features float32 [n, D] and the class index of each row int64 [n]."""
+
+    features: Float32
+    labels: NDArray[np.int64]
+
+
+@dataclass(frozen=True, slots=True)
+class FittedHead:
+    """Weights by Core ML key, what was chosen, and how many dev rows are right."""
+
+    weights: dict[str, Float32]
+    weight_decay: float
+    dev_correct: int
+
+
+def layout(config: HeadConfig, features: int, classes: int) -> HeadLayout:
+    """Return the head's Core ML layout: SGD, learning rate 0 to 1, epochs 1 to 50, a set of mini-batch sizes."""
+    return HeadLayout(
+        features=features,
+        classes=classes,
+        hidden=config.hidden,
+        optimizer=SGD(
+            learning_rate=Range(config.learning_rate),
+            mini_batch_size=AllowedSet(8, (1, 2, 4, 8, 16, 32, 64)),
+            momentum=Range(0.0),
+        ),
+        epochs=AllowedSet(10, tuple(range(1, 51))),
+    )
+
+
+def fit_head(config: HeadConfig, train: Rows, dev: Rows, classes: int) -> FittedHead:
+    """Fit once per candidate weight decay and keep the one with most dev rows right, the first of equals."""
+    best: FittedHead | None = None
+    for decay in config.weight_decays:
+        fit = _fit_dense if config.hidden else _fit_convex
+        network, right = fit(config, train, dev, classes, decay)
+        if best is None or right > best.dev_correct:
+            best = FittedHead(_weights(network), decay, right)
+    assert best is not None, "a head configuration names at least one weight decay"
+    return best
+
+
+def _network(config: HeadConfig, width: int, classes: int) -> nn.Sequential:
+    torch.manual_seed(config.seed)
+    widths = (width, *config.hidden, classes)
+    parts: list[nn.Module] = []
+    for before, after in pairwise(widths):
+        parts += [nn.Linear(before, after), nn.ReLU()]
+    return nn.Sequential(*parts[:-1])
+
+
+def _fit_convex(config: HeadConfig, train: Rows, dev: Rows, classes: int, decay: float) -> tuple[nn.Sequential, int]:
+    network = _network(config, train.features.shape[1], classes)
+    nn.init.zeros_(network[0].weight)  # type: ignore[arg-type]
+    nn.init.zeros_(network[0].bias)  # type: ignore[arg-type]
+    solver = torch.optim.LBFGS(network.parameters(), max_iter=200, line_search_fn="strong_wolfe")
+    inputs, labels = torch.from_numpy(train.features), torch.from_numpy(train.labels)
+
+    def loss() -> Tensor:
+        solver.zero_grad()
+        penalty = decay * network[0].weight.square().sum()  # type: ignore[operator]
+        value: Tensor = functional.cross_entropy(network(inputs), labels) + penalty
+        torch.autograd.backward(value)
+        return value
+
+    solver.step(loss)  # type: ignore[no-untyped-call]
+    return network, _correct(network, dev)
+
+
+def _fit_dense(config: HeadConfig, train: Rows, dev: Rows, classes: int, decay: float) -> tuple[nn.Sequential, int]:
+    network = _network(config, train.features.shape[1], classes)
+    tuner = torch.optim.AdamW(network.parameters(), lr=config.fit_learning_rate, weight_decay=decay)
+    inputs, labels = torch.from_numpy(train.features), torch.from_numpy(train.labels)
+    order = torch.Generator().manual_seed(config.seed)
+    best, kept = -1, network.state_dict()
+    for _ in range(config.epochs):
+        for rows in torch.split(torch.randperm(len(labels), generator=order), config.batch_size):
+            tuner.zero_grad()
+            torch.autograd.backward(functional.cross_entropy(network(inputs[rows]), labels[rows]))
+            tuner.step()
+        right = _correct(network, dev)
+        if right > best:
+            best, kept = right, {name: value.clone() for name, value in network.state_dict().items()}
+    network.load_state_dict(kept)
+    return network, best
+
+
+@torch.no_grad()
+def _correct(network: nn.Module, rows: Rows) -> int:
+    chosen = network(torch.from_numpy(rows.features)).argmax(1)
+    return int((chosen == torch.from_numpy(rows.labels)).sum())
+
+
+def _weights(network: nn.Sequential) -> dict[str, Float32]:
+    found: dict[str, Float32] = {}
+    dense: list[Any] = [part for part in network if isinstance(part, nn.Linear)]
+    for index, part in enumerate(dense):
+        found[f"dense_{index}.weights"] = part.weight.detach().numpy().copy()
+        found[f"dense_{index}.biases"] = part.bias.detach().numpy().copy()
+    return found

@@ -1,0 +1,1 @@
+"""The two networks of a distillation: the teacher and the student."""

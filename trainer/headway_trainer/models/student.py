@@ -1,0 +1,157 @@
+"""The student: MobileBERT of a small geometry that gives one feature vector per text, and a linear classifier.
+
+The blocks are transformers' `MobileBertModel`; the loop over them is here, because its own forward hides the
+attention weights and builds masks that Core ML's converter does not read. A test holds both forwards equal.
+Hidden states of positions that the mask leaves out never reach a feature.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+from transformers import MobileBertConfig, MobileBertModel
+
+Pooling = Literal["mean", "cls", "both"]
+
+MASKED = -10000.0
+"""Added to the attention scores of padding: far enough for a float32 softmax to give exactly 0, and finite in fp16."""
+
+PAD_EMBEDDING = 2.0**-20
+"""Every entry of the `[PAD]` row: next to nothing, but not 0, for a row of zeros has no int8 scale."""
+
+
+@dataclass(frozen=True, slots=True)
+class StudentConfig:
+    """Geometry. `max_length` is the number of tokens every exported text is padded to."""
+
+    layers: int = 4
+    hidden: int = 512
+    bottleneck: int = 128
+    embedding: int = 128
+    intermediate: int = 512
+    heads: int = 4
+    feedforwards: int = 4
+    normalisation: Literal["no_norm", "layer_norm"] = "no_norm"
+    pooling: Pooling = "mean"
+    max_length: int = 64
+
+    @property
+    def feature_dimension(self) -> int:
+        """Length of the feature vector."""
+        return 2 * self.hidden if self.pooling == "both" else self.hidden
+
+
+@dataclass(frozen=True, slots=True)
+class StudentOutput:
+    """features [n, D]; logits [n, K]; hidden [n, t, width] of embedding and each layer; attentions [n, heads, t, t]."""
+
+    features: Tensor
+    logits: Tensor
+    hidden: tuple[Tensor, ...]
+    attentions: tuple[Tensor, ...]
+
+
+class Student(nn.Module):
+    """MobileBERT, pooling, a linear classifier that only training uses."""
+
+    def __init__(self, config: StudentConfig, classes: int, vocabulary_size: int, pad_id: int) -> None:
+        super().__init__()
+        self.config = config
+        self.backbone = MobileBertModel(_geometry(config, vocabulary_size, pad_id), add_pooling_layer=False)
+        self.dropout = nn.Dropout(0.1)
+        self.classifier = nn.Linear(config.feature_dimension, classes)
+        with torch.no_grad():
+            self.backbone.embeddings.word_embeddings.weight[pad_id] = PAD_EMBEDDING
+
+    def forward(self, input_ids: Tensor, attention_mask: Tensor) -> StudentOutput:
+        """Run integer ids and mask [n, t], t at most `max_length`."""
+        mask = attention_mask.to(torch.float32)
+        hidden, attentions = self._encode(input_ids, mask)
+        features = pool(hidden[-1], mask, self.config.pooling)
+        return StudentOutput(features, self.classifier(self.dropout(features)), hidden, attentions)
+
+    def _encode(self, input_ids: Tensor, mask: Tensor) -> tuple[tuple[Tensor, ...], tuple[Tensor, ...]]:
+        bias = (1.0 - mask)[:, None, None, :] * MASKED
+        states = _embed(self.backbone.embeddings, input_ids)
+        hidden, attentions = [states], []
+        for layer in self.backbone.encoder.layer:
+            states, weights = _layer(layer, states, bias)
+            hidden.append(states)
+            attentions.append(weights)
+        return tuple(hidden), tuple(attentions)
+
+
+def pool(states: Tensor, mask: Tensor, pooling: Pooling) -> Tensor:
+    """Reduce hidden states [n, t, width] under the float mask [n, t] to features [n, D]."""
+    if pooling == "cls":
+        return states[:, 0]
+    weight = mask.unsqueeze(-1)
+    mean = (states * weight).sum(1) / weight.sum(1)
+    return mean if pooling == "mean" else torch.cat([states[:, 0], mean], dim=-1)
+
+
+def initialise_embeddings(student: Student, teacher_embeddings: Tensor, counts: Tensor, pad_id: int) -> float:
+    """Give the student the teacher's word embeddings, projected onto their leading principal directions.
+
+    `teacher_embeddings` [V, width], `counts` [V] how often each token occurs (weights of the analysis). The
+    middle third of the trigram projection maps back, so the first `width` hidden dimensions start as the teacher's
+    embeddings with unit variance. Returns the share of the variance that is kept.
+    """
+    config, embeddings = student.config, student.backbone.embeddings
+    weight = (counts.double() + 0.1) / (counts.double() + 0.1).sum()
+    table = teacher_embeddings.double()
+    mean = weight @ table
+    centred = table - mean
+    values, vectors = torch.linalg.eigh(centred.T @ (centred * weight[:, None]))
+    leading = vectors[:, -config.embedding :].flip(1)
+    gain = float((values.sum() / len(values)).rsqrt())
+    width = min(config.hidden, table.shape[1])
+    with torch.no_grad():
+        embeddings.word_embeddings.weight.copy_(centred @ leading * gain)
+        embeddings.word_embeddings.weight[pad_id] = PAD_EMBEDDING
+        middle = slice(config.embedding, 2 * config.embedding)
+        embeddings.embedding_transformation.weight[:width, middle] = leading[:width].to(torch.float32)
+    return float(values[-config.embedding :].sum() / values.sum())
+
+
+def _embed(embeddings: Any, input_ids: Tensor) -> Tensor:
+    words = embeddings.word_embeddings(input_ids)
+    after = functional.pad(words[:, 1:], (0, 0, 0, 1))
+    before = functional.pad(words[:, :-1], (0, 0, 1, 0))
+    states = embeddings.embedding_transformation(torch.cat([after, words, before], dim=-1))
+    # A sum of parameters alone, which the exporter folds into one constant.
+    places = embeddings.position_embeddings.weight[: input_ids.shape[1]] + embeddings.token_type_embeddings.weight[0]
+    normalised: Tensor = embeddings.LayerNorm(states + places)
+    return normalised
+
+
+def _layer(layer: Any, states: Tensor, bias: Tensor) -> tuple[Tensor, Tensor]:
+    query, key, value, residual = layer.bottleneck(states)
+    attended, weights = layer.attention(query, key, value, residual, bias)
+    for network in layer.ffn:
+        attended = network(attended)
+    return layer.output(layer.intermediate(attended), attended, states), weights
+
+
+def _geometry(config: StudentConfig, vocabulary_size: int, pad_id: int) -> MobileBertConfig:
+    geometry = MobileBertConfig(
+        vocab_size=vocabulary_size,
+        hidden_size=config.hidden,
+        num_hidden_layers=config.layers,
+        num_attention_heads=config.heads,
+        intermediate_size=config.intermediate,
+        intra_bottleneck_size=config.bottleneck,
+        embedding_size=config.embedding,
+        num_feedforward_networks=config.feedforwards,
+        normalization_type=config.normalisation,
+        max_position_embeddings=config.max_length,
+        attention_probs_dropout_prob=0.0,
+        hidden_dropout_prob=0.0,
+        pad_token_id=pad_id,
+    )
+    geometry._attn_implementation = "eager"
+    return geometry

@@ -1,0 +1,56 @@
+"""The teacher: a BERT encoder with mean pooling and a linear classifier.
+
+Any directory or hub id that `AutoModel.from_pretrained` reads will do if it uses the tokenizer's vocabulary. It is
+held in float32 whatever the checkpoint's type, because fine-tuning in float16 on a CPU neither converges nor is fast.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+from transformers import AutoModel
+from transformers.utils import logging as transformers_logging
+
+transformers_logging.set_verbosity_error()
+transformers_logging.disable_progress_bar()
+
+
+@dataclass(frozen=True, slots=True)
+class TeacherOutput:
+    """logits [n, K]; hidden states [n, t, width] of embedding and every layer; attentions [n, heads, t, t]."""
+
+    logits: Tensor
+    hidden: tuple[Tensor, ...]
+    attentions: tuple[Tensor, ...]
+
+
+class Teacher(nn.Module):
+    """Encoder, mean over the tokens of the text, dropout, one linear layer."""
+
+    def __init__(self, source: str | Path, classes: int, dropout: float, vocabulary_size: int) -> None:
+        """Load the encoder from `source`. Raises `ValueError` if its vocabulary has another size."""
+        super().__init__()
+        self.encoder = AutoModel.from_pretrained(
+            str(source), dtype=torch.float32, attn_implementation="eager", add_pooling_layer=False
+        )
+        found = int(self.encoder.config.vocab_size)
+        if found != vocabulary_size:
+            raise ValueError(f"the teacher has {found} tokens, the tokenizer {vocabulary_size}: another vocabulary")
+        self.dropout = nn.Dropout(dropout)
+        self.classifier = nn.Linear(int(self.encoder.config.hidden_size), classes)
+
+    def forward(self, input_ids: Tensor, attention_mask: Tensor, *, details: bool = False) -> TeacherOutput:
+        """Run int64 ids and mask [n, t]; `details` adds hidden states and attentions."""
+        out = self.encoder(
+            input_ids=input_ids,
+            attention_mask=attention_mask,
+            output_hidden_states=details,
+            output_attentions=details,
+        )
+        weight = attention_mask.unsqueeze(-1).to(out.last_hidden_state.dtype)
+        pooled = (out.last_hidden_state * weight).sum(1) / weight.sum(1)
+        logits = self.classifier(self.dropout(pooled))
+        return TeacherOutput(logits, tuple(out.hidden_states or ()), tuple(out.attentions or ()))

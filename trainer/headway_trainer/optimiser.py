@@ -1,0 +1,48 @@
+"""The optimiser every step uses: AdamW, linear warm-up then linear decay, weight decay on matrices only."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+import torch
+from torch import nn
+from torch.optim import AdamW
+from torch.optim.lr_scheduler import LambdaLR
+
+
+@dataclass(frozen=True, slots=True)
+class Schedule:
+    """Peak learning rate, share of the steps spent warming up, weight decay, largest gradient norm."""
+
+    learning_rate: float
+    warmup: float = 0.1
+    weight_decay: float = 0.01
+    gradient_norm: float = 1.0
+
+
+def build(parameters: Iterable[tuple[str, nn.Parameter]], schedule: Schedule, steps: int) -> tuple[AdamW, LambdaLR]:
+    """Return the optimiser and its schedule over `steps` steps for the trainable of the named parameters."""
+    decayed: list[nn.Parameter] = []
+    plain: list[nn.Parameter] = []
+    for _, parameter in parameters:
+        if parameter.requires_grad:
+            (decayed if parameter.ndim > 1 else plain).append(parameter)
+    groups = [{"params": decayed, "weight_decay": schedule.weight_decay}, {"params": plain, "weight_decay": 0.0}]
+    optimiser = AdamW(groups, lr=schedule.learning_rate, fused=True)
+    warmup = max(1, round(schedule.warmup * steps))
+
+    def factor(step: int) -> float:
+        return (step + 1) / warmup if step < warmup else max(0.0, (steps - step) / max(1, steps - warmup))
+
+    return optimiser, LambdaLR(optimiser, factor)
+
+
+def step(optimiser: AdamW, scheduler: LambdaLR, loss: torch.Tensor, schedule: Schedule) -> None:
+    """Back-propagate, clip, update, advance the schedule and clear the gradients."""
+    torch.autograd.backward(loss)
+    for group in optimiser.param_groups:
+        nn.utils.clip_grad_norm_(group["params"], schedule.gradient_norm)
+    optimiser.step()
+    scheduler.step()
+    optimiser.zero_grad(set_to_none=True)

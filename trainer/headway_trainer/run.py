@@ -1,0 +1,148 @@
+"""The run folder: one folder per step with its facts, what the steps share, and the texts they read.
+
+A step is done when its `facts.json` is there, written last; a resumed run skips it. The folder is bound to its
+configuration: another configuration needs another folder.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from headway.contract.digests import digest_of
+from headway.contract.errors import RefusedError
+from headway.contract.tokenizer import Tokenizer
+from headway_trainer import checkpoint
+from headway_trainer.config import RunConfig
+from headway_trainer.data.corpora import Labelled, Lines, read_labelled, read_lines
+from headway_trainer.data.examples import Examples
+from headway_trainer.models.student import Student
+from headway_trainer.models.teacher import Teacher
+
+
+@dataclass(frozen=True)
+class Places:
+    """Where things are on this machine: the configuration's folder, unlabelled corpora, the teacher, the run."""
+
+    config_folder: Path
+    run_folder: Path
+    teacher: str
+    corpora: Path | None = None
+
+
+class Run:
+    """A configuration at work in a folder."""
+
+    def __init__(self, config: RunConfig, places: Places) -> None:
+        """Bind the folder. Raises `RefusedError` (`train.folder`) if it belongs to another configuration."""
+        self.config, self.places = config, places
+        places.run_folder.mkdir(parents=True, exist_ok=True)
+        document = asdict(config)
+        digest = digest_of(json.dumps(document, sort_keys=True, ensure_ascii=False).encode())
+        mark = places.run_folder / "config.json"
+        if mark.exists():
+            if json.loads(mark.read_text("utf-8"))["digest"] != digest:
+                raise RefusedError(
+                    "train.folder",
+                    f"The run folder {places.run_folder.name} was made by another configuration.",
+                    hint="Give a new folder, or start again without --resume.",
+                )
+        else:
+            mark.write_text(json.dumps({"digest": digest, "config": document}, indent=2, ensure_ascii=False), "utf-8")
+
+    def folder(self, step: str) -> Path:
+        """Return the folder of a step, made if need be."""
+        path = self.places.run_folder / step
+        path.mkdir(exist_ok=True)
+        return path
+
+    def facts(self, step: str) -> dict[str, Any] | None:
+        """Return the facts of a step that is done, else None."""
+        path = self.places.run_folder / step / "facts.json"
+        if not path.exists():
+            return None
+        found: dict[str, Any] = json.loads(path.read_text("utf-8"))
+        return found
+
+    def needed(self, step: str) -> dict[str, Any]:
+        """Return the facts of a step that must be done. Raises `RefusedError` (`train.order`) if it is not."""
+        found = self.facts(step)
+        if found is None:
+            raise RefusedError(
+                "train.order", f"The step {step} has not run in this folder.", hint=f"Run it first: --steps {step},…"
+            )
+        return found
+
+    def record(self, step: str, facts: dict[str, Any]) -> None:
+        """Write the facts of a step, which makes it done."""
+        path = self.folder(step) / "facts.json"
+        beside = path.with_suffix(".partial")
+        beside.write_text(json.dumps(facts, ensure_ascii=False, indent=2) + "\n", encoding="utf-8")
+        beside.replace(path)
+
+    @cached_property
+    def tokenizer(self) -> Tokenizer:
+        """The tokenizer of the configuration's vocabulary."""
+        return Tokenizer.from_vocab(self.places.config_folder / self.config.data.vocabulary)
+
+    @cached_property
+    def mask_id(self) -> int:
+        """Id of `[MASK]`."""
+        return self.tokenizer.tokens.index("[MASK]")
+
+    @cached_property
+    def splits(self) -> dict[str, Labelled]:
+        """The labelled splits `train`, `dev` and `test`."""
+        data = self.config.data
+        files = {"train": data.train, "dev": data.dev, "test": data.test}
+        return {name: read_labelled(self.places.config_folder / file) for name, file in files.items()}
+
+    @cached_property
+    def unlabelled(self) -> tuple[Lines, ...]:
+        """The unlabelled corpora. Raises `RefusedError` (`train.corpora`) if their folder was not given."""
+        wanted = self.config.data.unlabelled
+        if wanted and self.places.corpora is None:
+            raise RefusedError(
+                "train.corpora",
+                f"The configuration names unlabelled corpora ({wanted[0].file}, …) but no folder to find them in.",
+                hint="Give the folder with --corpora.",
+            )
+        folder = self.places.corpora or Path()
+        return tuple(read_lines(folder / source.file) for source in wanted)
+
+    def tokenised(self, texts: Sequence[str]) -> list[list[int]]:
+        """Return the unpadded ids of texts, cut to the student's length."""
+        return [self.tokenizer.ids(text, self.config.student.max_length) for text in texts]
+
+    def examples(self, split: str) -> Examples:
+        """Return a labelled split, tokenised."""
+        rows = self.splits[split]
+        return Examples(self.tokenised(rows.texts), rows.label_ids(self.config.data.labels))
+
+    def new_teacher(self) -> Teacher:
+        """Return the teacher as it comes."""
+        torch.manual_seed(self.config.seed)
+        dropout = self.config.teacher.finetune.dropout
+        return Teacher(self.places.teacher, len(self.config.data.labels), dropout, len(self.tokenizer.tokens))
+
+    def tuned_teacher(self) -> Teacher:
+        """Return the fine-tuned teacher."""
+        self.needed("teacher")
+        teacher = self.new_teacher()
+        state = checkpoint.load(self.folder("teacher") / "model.pt")
+        assert state is not None, "a step that is done has left its model"
+        teacher.load_state_dict(state["model"])
+        return teacher
+
+    def new_student(self) -> Student:
+        """Return a student with fresh weights."""
+        torch.manual_seed(self.config.seed)
+        tokenizer = self.tokenizer
+        classes = len(self.config.data.labels)
+        return Student(self.config.student, classes, len(tokenizer.tokens), tokenizer.pad_id)
