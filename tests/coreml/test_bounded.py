@@ -11,7 +11,7 @@ import pytest
 
 from headway.contract.errors import IncompatibleError, RefusedError
 from headway.coreml import bounded
-from headway.coreml.bounded import Limits, prove_bounded, run_bounded
+from headway.coreml.bounded import Limits, prove_bounded, run_bounded, validate_bounded
 from headway.coreml.proof import prove
 
 from .tiny_release import OPTIONS, write_base, write_head
@@ -35,6 +35,26 @@ def _prove_bounded(base: Path, head: Path, **limits: float):  # type: ignore[no-
 def test_the_proof_is_the_one_made_here(base: Path, head: Path) -> None:
     paths = (base / "base.mlpackage", head / "head.mlmodel", head / "golden.safetensors", head / "labels.json")
     assert _prove_bounded(base, head) == prove(*paths, options=OPTIONS)
+
+
+def test_validation_finds_what_is_wrong(base: Path, head: Path, tmp_path: Path) -> None:
+    assert validate_bounded(base / "base.mlpackage") == ()
+    assert validate_bounded(head / "head.mlmodel") == ()
+    (tmp_path / "junk.mlmodel").write_bytes(b"\xff" * 100)
+    (found,) = validate_bounded(tmp_path / "junk.mlmodel")
+    assert found.rule == "readable"
+
+
+def test_a_program_that_cannot_be_executed_is_a_finding(tmp_path: Path) -> None:
+    import numpy as np
+    from coremltools.converters.mil import Builder as mb
+
+    from .mil_programs import save_program
+
+    zeros = np.zeros(3, np.float32)
+    save_program(lambda x: mb.random_normal(shape=[3], name="noise"), {"x": zeros}, tmp_path / "noise.mlpackage")
+    (found,) = validate_bounded(tmp_path / "noise.mlpackage")
+    assert (found.rule, found.layer) == ("executable", "noise")
 
 
 def test_it_works_from_a_thread(base: Path, head: Path) -> None:
