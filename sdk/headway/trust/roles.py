@@ -101,7 +101,7 @@ def edit(
 
 
 def sign_bases(
-    current: bytes, put: Iterable[TargetEntry], signers: Sequence[Signer], *, now: datetime, drop: Iterable[str] = ()
+    current: bytes | None, put: Iterable[TargetEntry], signers: Sequence[Signer], *, now: datetime, drop: Iterable[str] = ()
 ) -> bytes:
     """The role ``bases`` with entries put in, signed; raises as :func:`edit`."""
     return add_signatures(edit(current, BASES, put=put, drop=drop, now=now), BASES, signers)
@@ -169,7 +169,7 @@ def revoked(current: bytes, base_id: str, name: str, release: int) -> TargetEntr
     )
 
 
-def renew(current: bytes, role: str, signers: Sequence[Signer], *, now: datetime) -> bytes:
+def renew(current: bytes | None, role: str, signers: Sequence[Signer], *, now: datetime) -> bytes:
     """A targets role signed anew without a change of content: before it expires, or with a new key."""
     return add_signatures(edit(current, role, now=now), role, signers)
 

@@ -1,0 +1,186 @@
+"""The publisher's HTTP: one place for the token, bounded answers, problem documents and retries.
+
+Only requests that may safely be sent twice are retried, and only after a failure of the network or the server. The
+token is sent in a header and never appears in an error.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import httpx2
+import stamina
+
+from headway.contract.errors import HeadwayError, TransferError
+from headway.contract.problems import error_of
+
+_MAX_ANSWER_BYTES = 64 * 2**20
+_MAX_WAIT_S = 30
+_RETRY_STATUSES = frozenset({429, 502, 503, 504})
+Content = Callable[[], Iterable[bytes]]
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """A successful answer; header names are lower-case."""
+
+    status: int
+    body: bytes
+    headers: Mapping[str, str]
+
+    def json(self) -> dict[str, Any]:
+        """The JSON object in the body.
+
+        Raises:
+            TransferError: code ``not_a_registry``; it is something else.
+        """
+        try:
+            value = json.loads(self.body)
+        except ValueError:
+            value = None
+        if not isinstance(value, dict):
+            raise TransferError(
+                "not_a_registry",
+                "The answer is not that of a Headway registry.",
+                hint="Check the URL of the registry (setting url), and that no proxy answers in its place.",
+            )
+        return value
+
+
+@dataclass(frozen=True, slots=True)
+class Retries:
+    """How often and how long a request that may be repeated is repeated. Times in seconds."""
+
+    attempts: int = 4
+    wait_initial_s: float = 0.2
+    wait_max_s: float = 5.0
+    timeout_s: float = 60.0
+
+
+RETRIES = Retries()
+
+
+class ApiClient:
+    """Sends requests to one registry with one token."""
+
+    def __init__(
+        self,
+        url: str,
+        token: str,
+        *,
+        transport: httpx2.BaseTransport | None = None,
+        timeout_s: float = 30.0,
+        retries: Retries = RETRIES,
+    ) -> None:
+        self._retries = retries
+        self._client = httpx2.Client(
+            base_url=url.rstrip("/") + "/",
+            transport=transport,
+            timeout=timeout_s,
+            follow_redirects=False,
+            headers={"authorization": f"Bearer {token}", "accept": "application/json", "user-agent": "headway"},
+        )
+
+    def close(self) -> None:
+        """Close idle connections."""
+        self._client.close()
+
+    def send(
+        self,
+        method: str,
+        path: str,
+        *,
+        body: object = None,
+        content: Content | None = None,
+        headers: Mapping[str, str] | None = None,
+        repeatable: bool = True,
+    ) -> Answer:
+        """Send one request: ``body`` as JSON, or ``content``, which is called afresh for each attempt.
+
+        Raises:
+            TransferError: the registry cannot be reached, is too slow, or fails (5xx), also after all retries.
+            RefusedError, UntrustedError, IncompatibleError: what its problem document says.
+        """
+        sent = dict(headers or {})
+        if body is not None:
+            data = json.dumps(body, separators=(",", ":")).encode()
+            sent["content-type"] = "application/json"
+            sent["content-length"] = str(len(data))
+            content = lambda: iter([data])  # noqa: E731 - a closure over data reads best here
+        if not repeatable:
+            return self._once(method, path, content, sent)
+        policy = self._retries
+        for attempt in stamina.retry_context(
+            on=_worth_repeating,
+            attempts=policy.attempts,
+            timeout=policy.timeout_s,
+            wait_initial=policy.wait_initial_s,
+            wait_max=policy.wait_max_s,
+            wait_jitter=policy.wait_initial_s,
+        ):
+            with attempt:
+                return self._once(method, path, content, sent)
+        raise AssertionError("the retry loop ends by returning or raising")
+
+    def _once(self, method: str, path: str, content: Content | None, headers: dict[str, str]) -> Answer:
+        try:
+            request = self._client.build_request(
+                method, path, content=None if content is None else content(), headers=headers
+            )
+            response = self._client.send(request, stream=True)
+            try:
+                body = _bounded(response)
+            finally:
+                response.close()
+        except httpx2.TimeoutException as error:
+            raise _transfer("timeout", "did not answer in time") from error
+        except httpx2.ConnectError as error:
+            raise _transfer("unreachable", "cannot be reached") from error
+        except (httpx2.HTTPError, httpx2.InvalidURL) as error:
+            raise _transfer("broken_off", f"broke the connection off ({type(error).__name__})") from error
+        if response.status_code >= 300:
+            raise _error(response.status_code, body)
+        return Answer(response.status_code, body, {k.lower(): v for k, v in response.headers.items()})
+
+
+def _bounded(response: httpx2.Response) -> bytes:
+    parts, size = [], 0
+    for part in response.iter_bytes(64 * 1024):
+        size += len(part)
+        if size > _MAX_ANSWER_BYTES:
+            raise _transfer("too_large", f"answered with more than {_MAX_ANSWER_BYTES} bytes")
+        parts.append(part)
+    return b"".join(parts)
+
+
+def _error(status: int, body: bytes) -> HeadwayError:
+    try:
+        problem = json.loads(body)
+    except ValueError:
+        problem = None
+    error = error_of(status, problem)
+    error.data.setdefault("status", status)
+    return error
+
+
+def _worth_repeating(error: Exception) -> bool | float:
+    """Whether to send the request again, or how many seconds to wait first where the registry named a short time."""
+    if not isinstance(error, HeadwayError):
+        return False
+    status, wait = error.data.get("status"), error.data.get("retry_after_s")
+    if status is not None and status not in _RETRY_STATUSES:
+        return False
+    if isinstance(wait, int):
+        return float(wait) if 0 < wait <= _MAX_WAIT_S else False
+    return status is not None or isinstance(error, TransferError)
+
+
+def _transfer(code: str, what: str) -> TransferError:
+    return TransferError(
+        code,
+        f"The registry {what}.",
+        hint="Nothing is half-done: run the same command again when it is back; check the URL if it stays.",
+    )

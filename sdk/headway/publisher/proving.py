@@ -1,0 +1,81 @@
+"""Proving before publishing: run the golden batches through the real files, and refuse what is not good enough.
+
+Needs the extra ``sim``; without it nothing can be published, only offered, recalled and rolled out.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+from headway.contract.errors import RefusedError
+from headway.contract.proof import NotProven, Proof, ProofPolicy, assess
+from headway.publisher.bundle import PACKAGE, Release, open_release
+
+POLICY = ProofPolicy()
+Progress = Callable[[str, int, int], None]
+
+
+def prove_head(head: Release, bases: Sequence[Path], report: Progress) -> tuple[Proof, ...]:
+    """One proof of ``head`` for each base release folder.
+
+    Raises:
+        RefusedError: code ``missing_extra``; kind ``gate``: ``not_proven``; or what is wrong with a file.
+        IncompatibleError: the head does not fit a base.
+    """
+    runtime = _runtime()
+    proofs = []
+    for done, path in enumerate(bases):
+        report(f"proving on {path.name}", done, len(bases))
+        with open_release("base", path) as (base, _):
+            proof: Proof = runtime.prove(
+                base.folder(PACKAGE),
+                head.file("head.mlmodel").source,
+                head.file("golden.safetensors").source,
+                head.file("labels.json").source,
+            )
+        verdict = assess(proof)
+        if isinstance(verdict, NotProven):
+            raise RefusedError(
+                "not_proven",
+                f"The head does not prove itself on {path.name}: {verdict.reasons[0]}.",
+                hint="Fit the head again on this base's features, and write its golden batch with it.",
+                kind="gate",
+                reasons="; ".join(verdict.reasons),
+            )
+        proofs.append(proof)
+    return tuple(proofs)
+
+
+def prove_base(base: Release, report: Progress, policy: ProofPolicy = POLICY) -> None:
+    """Run a base's own golden batch through it.
+
+    Raises:
+        RefusedError: code ``missing_extra``; kind ``gate``: ``not_proven``; or what is wrong with a file.
+        IncompatibleError: the package is not what ``contract.json`` says.
+    """
+    report("running the golden batch", 0, 1)
+    check = _runtime().check_base(base.folder(PACKAGE), base.file("golden.safetensors").source)
+    if not check.finite or check.feature_deviation_micro > policy.max_feature_deviation_micro:
+        raise RefusedError(
+            "not_proven",
+            f"The base does not give its own golden features (off by {check.feature_deviation_micro / 1e6:.6f}).",
+            hint="Write golden.safetensors again from the exported package, not from the trainer's model.",
+            kind="gate",
+        )
+
+
+def _runtime() -> Any:
+    try:
+        from headway.coreml import proof
+    except ModuleNotFoundError as error:
+        if (error.name or "").startswith("headway"):
+            raise
+        raise RefusedError(
+            "missing_extra",
+            "Publishing proves the model first, which needs the Core ML runtime.",
+            hint="Install it: pip install 'headway[sim]'.",
+            extra="sim",
+        ) from error
+    return proof
