@@ -67,6 +67,29 @@ def run_cases():
     return CASES
 
 
+@breaks("too_many")
+def very_many_layers(model):
+    for _ in range(20_001):
+        model.neuralNetwork.layers.add()
+
+
+@breaks("too_many")
+def very_many_outputs(model):
+    for _ in range(1_001):
+        model.description.output.add()
+
+
+@breaks("too_many")
+def very_many_blobs(model):
+    layer(model, "softmax").input.extend(["features"] * 1_001)
+
+
+@breaks("too_many")
+def very_many_losses(model):
+    for _ in range(1_001):
+        update(model).lossLayers.add()
+
+
 @breaks("spec_version")
 def version_three(model):
     model.specificationVersion = 3

@@ -13,7 +13,7 @@ _MIB = 1024 * 1024
 class ReadLimits:
     """Upper bounds for one model file or package; sizes in bytes."""
 
-    spec_bytes: int = 64 * _MIB
+    spec_bytes: int = 32 * _MIB
     manifest_bytes: int = 256 * 1024
     file_bytes: int = 2048 * _MIB
     total_bytes: int = 2048 * _MIB

@@ -18,6 +18,7 @@ from headway.coreml.package import read_package
 from headway.coreml.proto import Message
 from headway.coreml.rules.backpropagation import check_backpropagation
 from headway.coreml.rules.classifier import check_classifier
+from headway.coreml.rules.counts import check_feature_counts, check_layer_counts
 from headway.coreml.rules.finding import RULES, Finding
 from headway.coreml.rules.graph import check_features, check_graph, check_mapping
 from headway.coreml.rules.layers import check_layers
@@ -77,10 +78,14 @@ def _shortened(finding: Finding) -> Finding:
 
 
 def _check(model: Message, depth: int) -> Iterator[Finding]:
+    stages = stages_of(model)
+    counted = list(check_feature_counts(model, stages or ()))
+    yield from counted
+    if counted:
+        return
     yield from _version(model)
     yield from check_features(model)
     kind = model.WhichOneof("Type")
-    stages = stages_of(model)
     if stages is not None:
         yield from _pipeline(model, stages, depth)
     elif kind in _NETWORKS:
@@ -100,6 +105,10 @@ def _version(model: Message) -> Iterator[Finding]:
 
 
 def _network(model: Message, network: Message) -> Iterator[Finding]:
+    counted = list(check_layer_counts(network))
+    yield from counted
+    if counted:
+        return
     view = NetworkView.of(model, network)
     yield from check_graph(view)
     yield from check_layers(view)

@@ -28,6 +28,7 @@ Findings = Iterator[Finding]
 
 RULES = {
     "readable": "the file is a Core ML model: whole, within limits, with a sound package around it",
+    "too_many": "a model has a bearable number of layers, stages, blobs, inputs and outputs",
     "not_updatable": "a head must be updatable",
     "spec_version": "an updatable model needs specification version 4 (iOS 13) or later, and one that exists",
     "model_type": "only neural networks, and pipelines ending in one, can be updated",
