@@ -58,7 +58,7 @@ def device(index: int, rng: random.Random) -> DeviceRow:
     events.append(DeviceEvent(14 * HOUR + index * 240, kind, 2, 2, generation, code))
     if index < 5:
         events.append(DeviceEvent(20 * HOUR + index * 600, "installed", 3, 2, generation))
-        events.append(DeviceEvent(20 * HOUR + 900 + index * 600, "rolled_back", 3, 2, generation, "vetoed"))
+        events.append(DeviceEvent(20 * HOUR + 900 + index * 600, "rolled_back", 3, 2, generation, "app_veto"))
     late = index == 7
     recall_at = 44 * HOUR if late else 27 * HOUR + rng.randrange(2 * HOUR)
     if late:
@@ -149,27 +149,30 @@ def sample(devices: int = 24) -> FleetReport:
         decisions=decisions(),
         devices=tuple(device(index, rng) for index in range(devices)),
         bad=BadRelease(
-            3,
-            "mislabelled_import",
-            ("validated", "proven", "signed", "golden", "latency"),
-            5,
-            5,
-            devices - 5,
-            {"vetoed": 5},
-            22 * HOUR,
-            "5 of 5 rolled back; lower bound 0.57 > 0.05",
+            release=3,
+            defect="mislabelled_import",
+            passed=("validated", "proven", "signed", "golden", "latency"),
+            tried=5,
+            rolled_back=5,
+            confirmed=0,
+            spared=devices - 5,
+            caught_by={"app_veto": 5},
+            halted_at_s=22 * HOUR,
+            halt_reason="5 of 5 devices rolled back: too many to be chance.",
         ),
-        recall=RecallStory(
-            2,
-            "licence of one training source withdrawn",
-            26 * HOUR,
-            devices,
-            devices,
-            5400,
-            18 * HOUR,
-            "d08",
-            18 * HOUR,
-            4,
+        recalls=(
+            RecallStory(
+                2,
+                "licence of one training source withdrawn",
+                26 * HOUR,
+                devices,
+                devices,
+                5400,
+                18 * HOUR,
+                "d08",
+                18 * HOUR,
+                4,
+            ),
         ),
         faults=(
             FaultRow("refused", 31, 5, 5),

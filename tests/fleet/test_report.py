@@ -178,7 +178,7 @@ def test_values_are_escaped() -> None:
 
 
 def test_a_run_without_a_bad_release_or_recall_still_has_a_page() -> None:
-    report = dataclasses.replace(sample(), bad=None, recall=None, faults=())
+    report = dataclasses.replace(sample(), bad=None, recalls=(), faults=())
     text = render(report)
     assert 'id="bad"' not in text
     assert 'id="recall"' not in text

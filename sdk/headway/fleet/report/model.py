@@ -167,7 +167,8 @@ class FaultRow:
 class BadRelease:
     """The release that should never have been made, what let it pass and what caught it.
 
-    ``caught_by`` counts the reason codes with which devices rolled it back; ``spared`` devices never ran it.
+    ``caught_by`` counts the reason codes with which devices rolled it back; ``confirmed`` devices found nothing wrong
+    with it, because their users never say what it gets wrong; ``spared`` devices never ran it.
     """
 
     release: int
@@ -175,6 +176,7 @@ class BadRelease:
     passed: tuple[str, ...]
     tried: int
     rolled_back: int
+    confirmed: int
     spared: int
     caught_by: dict[str, int]
     halted_at_s: int
@@ -237,7 +239,7 @@ class FleetReport:
     decisions: tuple[Decision, ...]
     devices: tuple[DeviceRow, ...]
     bad: BadRelease | None
-    recall: RecallStory | None
+    recalls: tuple[RecallStory, ...]
     faults: tuple[FaultRow, ...]
     traffic: Traffic
     environment: Environment

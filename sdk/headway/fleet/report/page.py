@@ -20,6 +20,7 @@ from headway.fleet.report.lanes import lanes_svg
 from headway.fleet.report.lineage import lineage_svg
 from headway.fleet.report.model import DeviceRow, FleetReport, Share
 from headway.fleet.report.palette import css_of, name_of
+from headway.fleet.report.reasons import reason_pair
 from headway.fleet.report.stats import wilson
 from headway.fleet.report.summary import paragraphs, sound, tiles, verdict
 from headway.fleet.report.svg import clock_text
@@ -80,6 +81,7 @@ def _helpers(report: FleetReport) -> Mapping[str, object]:
         "T": lambda english, chinese: both((english, chinese)),
         "word": lambda table, code: both(words.word(getattr(words, table), code)),
         "sentence": lambda code: both(words.sentence(code)),
+        "reason": lambda text: both(reason_pair(text)),
         "label": lambda name: both(label_pair(name)),
         "share": share_text,
         "percent": lambda share: f"{share.value * 100:.1f} %",

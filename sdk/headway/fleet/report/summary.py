@@ -49,8 +49,9 @@ def tiles(report: FleetReport) -> list[Tile]:
             )
         )
         found.append(Tile(str(report.bad.spared), ("spared by the automatic halt", "因自动停止而幸免"), "good"))
-    if report.recall is not None:
-        found.append(Tile(f"{report.recall.obeyed}/{report.recall.holders}", ("obeyed the recall", "执行召回")))
+    if report.recalls:
+        obeyed, holders = sum(r.obeyed for r in report.recalls), sum(r.holders for r in report.recalls)
+        found.append(Tile(f"{obeyed}/{holders}", ("obeyed a recall", "执行召回")))
     injected = sum(fault.injected for fault in report.faults)
     found.append(Tile(str(injected), ("faults injected", "次故障注入")))
     return found
@@ -64,7 +65,7 @@ def paragraphs(report: FleetReport) -> list[Pair]:
         found.append(_gain(groups))
     if report.bad is not None:
         found.append(_bad(report))
-    if report.recall is not None:
+    if report.recalls:
         found.append(_recall(report))
     return found
 
@@ -117,17 +118,24 @@ def _bad(report: FleetReport) -> Pair:
     bad = report.bad
     assert bad is not None
     name = f"{report.head_name}@{bad.release}"
-    return (
+    english = (
         f"{name} was bad in a way no check at publishing could see. {bad.tried} devices tried it, {bad.rolled_back} "
-        f"rolled back by themselves, the server halted the rollout, and {bad.spared} devices never ran it.",
-        f"{name} 的缺陷在发布时无法察觉。{bad.tried} 台设备试用，{bad.rolled_back} 台自行回滚，"
-        f"服务器停止了灰度，{bad.spared} 台从未运行它。",
+        f"rolled back by themselves, the server halted the rollout, and {bad.spared} devices never ran it."
     )
+    chinese = (
+        f"{name} 的缺陷在发布时无法察觉。{bad.tried} 台设备试用，{bad.rolled_back} 台自行回滚，"
+        f"服务器停止了灰度，{bad.spared} 台从未运行它。"
+    )
+    if bad.confirmed:
+        english += (
+            f" {bad.confirmed} had confirmed it, for their users never say what it gets wrong: a recall took it back."
+        )
+        chinese += f"{bad.confirmed} 台曾确认它，因为其用户从不说它会出错的内容：由召回收回。"
+    return english, chinese
 
 
 def _recall(report: FleetReport) -> Pair:
-    recall = report.recall
-    assert recall is not None
+    recall = max(report.recalls, key=lambda story: story.holders)
     name, half = f"{report.head_name}@{recall.release}", clock_text(recall.median_s)
     english = (
         f"{name}, confirmed and in use, was then recalled. {recall.obeyed} of the {recall.holders} devices that held "

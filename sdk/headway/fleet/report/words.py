@@ -123,24 +123,41 @@ PASSED: dict[str, Pair] = {
 }
 
 CODES: dict[str, Pair] = {
-    "vetoed": (
+    "app_veto": (
         "The app vetoed the trial: on the user's own corrected texts it was clearly worse than the head before.",
         "应用否决试用：在用户自己纠正过的文本上明显不如之前的分类头。",
     ),
-    "veto": (
-        "The app vetoed the trial: on the user's own corrected texts it was clearly worse than the head before.",
-        "应用否决试用：在用户自己纠正过的文本上明显不如之前的分类头。",
-    ),
-    "golden": ("The golden batch did not come out as signed.", "金标批次结果与签名不符。"),
-    "golden_deviation": ("The golden batch did not come out as signed.", "金标批次结果与签名不符。"),
+    "not_finite": ("It gave NaN or infinity.", "输出了 NaN 或无穷大。"),
+    "golden_features": ("Features deviate from the golden batch.", "特征与金标批次不符。"),
+    "golden_probabilities": ("Probabilities deviate from the golden batch.", "概率与金标批次不符。"),
+    "golden_agreement": ("Labels deviate from the golden batch.", "标签与金标批次不符。"),
+    "too_slow": ("It was too slow.", "速度太慢。"),
+    "too_large": ("It was too large.", "体积过大。"),
     "class_floor": ("A class fell below its floor on the golden batch.", "金标批次中有类别低于下限。"),
+    "slot_broken": ("Its files were damaged on this device.", "它在本机的文件已损坏。"),
     "attempts": ("The trial did not finish in three attempts.", "三次尝试仍未完成试用。"),
+    "disk_full": ("The disk was full.", "磁盘已满。"),
+    "stable": ("The release in use was recalled.", "正在使用的版本被召回。"),
+    "previous": ("The release kept for a roll back was recalled.", "为回滚保留的版本被召回。"),
+    "trial": ("The release on trial was recalled.", "试用中的版本被召回。"),
+    "staged": ("The release waiting for its trial was recalled.", "等待试用的版本被召回。"),
     "accepted": ("gained on the local holdout, golden batch held", "本机留出集提升，金标批次未受损"),
-    "no_gain": ("no gain beyond luck on the local holdout", "本机留出集没有超出偶然的提升"),
-    "forgetting": ("the golden batch lost too much", "金标批次损失过大"),
-    "recalled": ("The release was recalled.", "这个版本已被召回。"),
+    "no_proven_gain": ("no gain beyond luck on the local holdout", "本机留出集没有超出偶然的提升"),
+    "no_improvement": ("no training step was better than the release", "没有任何训练步骤优于该版本"),
+    "forgets": ("it would have forgotten part of the golden batch", "会遗忘金标批次的一部分"),
+    "holdout_too_small": ("too few held-back texts to prove a gain", "留出文本太少，无法证明提升"),
+    "too_few_samples": ("too few samples to train", "样本太少，无法训练"),
+    "resting": ("trained not long ago", "不久前刚训练过"),
+    "replay": ("the new release was trained on the local samples", "用本机样本重新训练新版本"),
+    "merge": ("the personal change was added to the new release", "把个性化改变加到新版本"),
+    "keep": ("the old personal head was kept", "保留旧的个性化分类头"),
+    "discard": ("the new release alone was better", "新版本本身更好"),
     "up_to_date": ("It holds the newest release offered to it.", "已是提供给它的最新版本。"),
-    "not_enough_samples": ("too few samples to train", "样本太少，无法训练"),
+    "unreachable": ("The registry could not be reached.", "无法连接注册中心。"),
+    "server_error": ("The registry answered with an error.", "注册中心返回错误。"),
+    "bad_signature": ("A signature did not fit: the answer was damaged.", "签名不符：响应已损坏。"),
+    "malformed_metadata": ("The answer was no metadata.", "响应不是元数据。"),
+    "digest_mismatch": ("A file was not what its digest says.", "文件与摘要不符。"),
 }
 
 NOT_EVIDENCED: tuple[Pair, ...] = (
