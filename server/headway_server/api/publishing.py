@@ -95,7 +95,7 @@ def put_artifact(path: s.ArtifactPath) -> Response:
     """Upload a file under its digest; it is hashed while it arrives. ``Content-Length`` is required."""
     actor = caller("publish", path.app)
     size = length()
-    request.max_content_length = None  # bounded by its own limit, chunk by chunk
+    request.max_content_length = ports().settings.artifact_max_bytes  # None would mean the limit for JSON
     new = uploads.receive(ports(), actor, path.app, parse_digest(path.digest), size, _chunks())
     return answer({"digest": path.digest, "new": new}, 201 if new else 200)
 
