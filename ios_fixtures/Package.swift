@@ -5,9 +5,13 @@ import PackageDescription
 let package = Package(
     name: "Headway",
     platforms: [.iOS(.v16), .macOS(.v13)],
-    products: [.library(name: "HeadwayContract", targets: ["HeadwayContract"])],
+    products: [
+        .library(name: "HeadwayContract", targets: ["HeadwayContract"]),
+        .library(name: "HeadwayDevice", targets: ["HeadwayDevice"]),
+    ],
     targets: [
         .target(name: "HeadwayContract"),
+        .target(name: "HeadwayDevice", dependencies: ["HeadwayContract"]),
         .testTarget(name: "HeadwayContractTests", dependencies: ["HeadwayContract"]),
     ]
 )

@@ -72,6 +72,6 @@ public func treeDigest(_ files: [(path: String, digest: Digest, size: Int)]) thr
 }
 
 /// Byte order, the only order of the contract: `String`'s own `<` goes by canonical equivalence.
-func precedes(_ left: String, _ right: String) -> Bool {
+public func precedes(_ left: String, _ right: String) -> Bool {
     left.utf8.lexicographicallyPrecedes(right.utf8)
 }

@@ -48,6 +48,15 @@ public struct Outcome: Equatable, Sendable {
     public let detail: String?
     public let gain: Gain?
 
+    /// An outcome that the device reports itself; the caller gives what the kind needs.
+    public init(
+        event: String, kind: Kind, channel: String, base: Digest, name: String, release: Int, head: Digest,
+        detail: String?, gain: Gain?
+    ) {
+        (self.event, self.kind, self.channel, self.base, self.name) = (event, kind, channel, base, name)
+        (self.release, self.head, self.detail, self.gain) = (release, head, detail, gain)
+    }
+
     /// Reads an outcome; what a kind needs must be there, what it cannot have must not. Throws `malformed`.
     public init(_ value: JSONValue?) throws(HeadwayError) {
         let fields = try Fields(value, document: "outcome")
