@@ -26,7 +26,7 @@ _CHUNK = 1024 * 1024
 
 def refuse(message: str, code: str = "package", hint: str = "Save the package again.") -> RefusedError:
     """Return the error for a package that breaks a rule."""
-    kind = "too_large" if code == "too_large" else "invalid"
+    kind = code if code in ("too_large", "not_found") else "invalid"
     return RefusedError(code, message, hint=hint, kind=kind)
 
 
