@@ -94,9 +94,10 @@ def downloaded(state: DeviceState, event: ev.Downloaded, rules: Rules) -> Step:
 
 
 def download_failed(state: DeviceState, event: ev.DownloadFailed, rules: Rules) -> Step:
-    """Forget the target; what was fetched of it stays for a resume."""
+    """Forget the target; what was fetched of it stays for a resume. Also while verifying: a disk may fail then too."""
     target = state.target
-    if state.activity is not Phase.DOWNLOADING or target is None or target.head != event.head:
+    receiving = state.activity in (Phase.DOWNLOADING, Phase.VERIFYING)
+    if not receiving or target is None or target.head != event.head:
         return state, ()
     new = note(state, rules, "refused", target, detail=event.reason) if event.reported else state
     return replace(new, activity=Phase.IDLE, target=None), ()
