@@ -49,7 +49,7 @@ def facts(number: int, origin: str, fate: str, correct: int) -> ReleaseFacts:
 def device(index: int, rng: random.Random) -> DeviceRow:
     start = 2 * HOUR + index * 1200
     user = "mislabelled" if index == 23 else "balanced" if index >= 16 else "skewed"
-    events = [DeviceEvent(0, "launch", 0, 0), DeviceEvent(start, "installed", 2, 0)]
+    events = [DeviceEvent(0, "launch", 1, 1), DeviceEvent(start, "installed", 2, 0)]
     events += [DeviceEvent(start + 900, "confirmed", 2, 2)]
     accepted = index % 3 != 0
     kind = "personalised" if accepted else "kept"
@@ -79,19 +79,24 @@ def device(index: int, rng: random.Random) -> DeviceRow:
         runnable_heads=1,
         events=tuple(events),
         why=("up_to_date",),
-        personalisation=Personalisation(
-            release=2,
-            generation=generation,
-            accepted=accepted,
-            code=code,
-            samples=80,
-            before=before,
-            after=Share(before.correct + fixed - broken, 70),
-            fixed=fixed,
-            broken=broken,
-            golden_before=Share(46, 48),
-            golden_after=Share(46 - (index % 4 == 1), 48),
-            by_label={"film": 60, "music": 15, "travel": 5},
+        trainings=(
+            Personalisation(
+                kind="personalised",
+                release=2,
+                generation=generation,
+                accepted=accepted,
+                code=code,
+                samples=80,
+                before=before,
+                after=Share(before.correct + fixed - broken, 70),
+                fixed=fixed,
+                broken=broken,
+                golden_before=Share(46, 48),
+                golden_after=Share(46 - (index % 4 == 1), 48),
+                general_before=Share(240, 280),
+                general_after=Share(241, 280),
+                by_label={"film": 60, "music": 15, "travel": 5},
+            ),
         ),
         polls=60,
         requests=210,

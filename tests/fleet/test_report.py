@@ -193,7 +193,7 @@ def test_unknown_codes_show_as_themselves() -> None:
 
 
 def test_a_small_gain_is_called_small() -> None:
-    results = [d.personalisation for d in sample().devices if d.personalisation is not None]
+    results = [training for d in sample().devices for training in d.trainings]
     nothing = Pooled([dataclasses.replace(r, after=r.before, fixed=0, broken=0) for r in results])
     assert nothing.gain == 0
     assert nothing.low < 0 < nothing.high

@@ -46,6 +46,10 @@ class Encoder:
             return np.empty((0, self.contract.dimension), np.float32)
         return np.stack([self._known[_key(text)] for text in texts])
 
+    def of_ids(self, input_ids: NDArray[np.int32], attention_mask: NDArray[np.int32]) -> NDArray[np.float32]:
+        """Features of token ids and masks, both int32 ``[n, L]``: how a device runs a golden batch."""
+        return self.features.of_ids(input_ids, attention_mask)
+
     def _compute(self, texts: list[str], progress: Callable[[int, int], None]) -> None:
         started = time.perf_counter()
         for text, row in zip(texts, self.features.of(texts, progress=progress), strict=True):

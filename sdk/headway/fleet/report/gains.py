@@ -10,20 +10,24 @@ from headway.fleet.report.words import USERS, word
 _WIDTH, _LEFT, _RIGHT, _ROW, _GROUP = 1120, 200, 930, 22, 44
 
 
-def groups(report: FleetReport) -> list[tuple[str, list[tuple[DeviceRow, Personalisation]]]]:
-    """The devices that trained, by kind of user, in the order of `USERS`; the largest gain first."""
+Rows = list[tuple[DeviceRow, Personalisation]]
+
+
+def groups(report: FleetReport, kind: str = "personalised") -> list[tuple[str, Rows]]:
+    """The devices with a training of ``kind``, by kind of user, in the order of `USERS`; the largest gain first."""
     found = []
     for user in USERS:
-        rows = [(d, d.personalisation) for d in report.devices if d.user == user and d.personalisation is not None]
+        members = [(d, d.training(kind)) for d in report.devices if d.user == user]
+        rows = [(device, result) for device, result in members if result is not None]
         rows.sort(key=lambda row: row[1].after.value - row[1].before.value, reverse=True)
         if rows:
             found.append((user, rows))
     return found
 
 
-def pooled(report: FleetReport) -> dict[str, Pooled]:
+def pooled(report: FleetReport, kind: str = "personalised") -> dict[str, Pooled]:
     """The same groups, each taken together."""
-    return {user: Pooled([result for _, result in rows]) for user, rows in groups(report)}
+    return {user: Pooled([result for _, result in rows]) for user, rows in groups(report, kind)}
 
 
 def gains_svg(report: FleetReport) -> str:
@@ -42,7 +46,7 @@ def gains_svg(report: FleetReport) -> str:
 
 def _floor(report: FleetReport) -> float:
     """The left end of the axis: a round tenth below every interval, so that nothing is cut off."""
-    results = [d.personalisation for d in report.devices if d.personalisation is not None]
+    results = [result for _, rows in groups(report) for _, result in rows]
     lows = [wilson(share)[0] for result in results for share in (result.before, result.after)]
     return max(0.0, int(min(lows, default=0.5) * 10) / 10)
 
@@ -59,9 +63,7 @@ def _grid(svg: Svg, low: float, bottom: float) -> None:
         svg.text(_x(value, low), bottom + 18, f"{value * 100:.0f} %", "tick", "middle")
 
 
-def _group(
-    svg: Svg, report: FleetReport, user: str, members: list[tuple[DeviceRow, Personalisation]], low: float, y: float
-) -> float:
+def _group(svg: Svg, report: FleetReport, user: str, members: Rows, low: float, y: float) -> float:
     together = Pooled([result for _, result in members])
     svg.text(12, y + 13, word(USERS, user), "title")
     gain = f"{together.gain * 100:+.1f} [{together.low * 100:+.1f}, {together.high * 100:+.1f}]"

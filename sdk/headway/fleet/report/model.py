@@ -108,11 +108,14 @@ class DeviceEvent:
 class Personalisation:
     """One device's training on its own text, measured on texts of dialogues it never trained on.
 
-    ``fixed`` texts were wrong before and right after, ``broken`` the other way round. ``golden_before`` and
-    ``golden_after`` are the release's golden batch: what it forgot. A generation that the device's own judge refused
-    has ``accepted`` false and leaves the device as it was, so its after figures equal the before ones.
+    ``kind`` is ``personalised`` (from the release) or ``rebased`` (carried over to a newer one). ``fixed`` texts were
+    wrong before and right after, ``broken`` the other way round. ``golden_before`` and ``golden_after`` are the
+    release's golden batch, ``general_before`` and ``general_after`` texts that belong to no user: what it forgot. A
+    generation that the device's own judge refused has ``accepted`` false and leaves the device as it was, so its after
+    figures equal the before ones.
     """
 
+    kind: str
     release: int
     generation: int
     accepted: bool
@@ -124,6 +127,8 @@ class Personalisation:
     broken: int
     golden_before: Share
     golden_after: Share
+    general_before: Share
+    general_after: Share
     by_label: dict[str, int]
 
 
@@ -144,13 +149,17 @@ class DeviceRow:
     runnable_heads: int
     events: tuple[DeviceEvent, ...]
     why: tuple[str, ...]
-    personalisation: Personalisation | None
+    trainings: tuple[Personalisation, ...]
     polls: int
     requests: int
     bytes_down: int
     bytes_up: int
     offline_from_s: int | None = None
     offline_until_s: int | None = None
+
+    def training(self, kind: str) -> Personalisation | None:
+        """The first training of ``kind``, or None."""
+        return next((training for training in self.trainings if training.kind == kind), None)
 
 
 @dataclass(frozen=True, slots=True)

@@ -93,6 +93,7 @@ def _helpers(report: FleetReport) -> Mapping[str, object]:
         "paragraphs": paragraphs(report),
         "groups": groups(report),
         "pooled": pooled(report),
+        "pooled_rebased": pooled(report, "rebased"),
         "verdict": lambda result: both(verdict(result)),
         "sound": sound(report),
         "not_evidenced": words.NOT_EVIDENCED,

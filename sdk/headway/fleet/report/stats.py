@@ -65,6 +65,8 @@ class Pooled:
         self.after = total([result.after for result in results])
         self.golden_before = total([result.golden_before for result in results])
         self.golden_after = total([result.golden_after for result in results])
+        self.general_before = total([result.general_before for result in results])
+        self.general_after = total([result.general_after for result in results])
         self.fixed = sum(result.fixed for result in results)
         self.broken = sum(result.broken for result in results)
         self.gain = self.after.value - self.before.value

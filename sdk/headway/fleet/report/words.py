@@ -30,6 +30,7 @@ PHASES: dict[str, Pair] = {
 
 EVENTS: dict[str, Pair] = {
     "launch": ("first launch, embedded head", "首次启动，使用内嵌分类头"),
+    "tried": ("first prediction with it: the trial begins", "首次用它预测：试用开始"),
     "installed": ("downloaded and verified", "已下载并校验"),
     "confirmed": ("trial passed, confirmed", "试用通过，已确认"),
     "rolled_back": ("rolled back", "已回滚"),
