@@ -45,7 +45,7 @@ class Speed:
 
 def speed(base: Path, student: Student, input_ids: Int32, attention_mask: Int32) -> Speed:
     """Time both on int32 ids and masks [n, L], n at least the number of blocks."""
-    from headway.coreml import MLModel
+    from headway.coreml.model import MLModel
 
     model = MLModel(base)
     student.eval()
@@ -79,7 +79,7 @@ def executor_memory(base: Path, input_ids: Int32, attention_mask: Int32) -> int:
 def _memory_child(base: str, input_ids: Int32, attention_mask: Int32) -> int:
     import onnxruntime  # noqa: F401 - its libraries are not the model's memory
 
-    from headway.coreml import MLModel
+    from headway.coreml.model import MLModel
 
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     model = MLModel(Path(base))

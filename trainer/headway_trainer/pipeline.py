@@ -51,8 +51,9 @@ def run_steps(run: Run, chosen: Sequence[str] | None = None) -> dict[str, dict[s
         if done is None:
             print(f"{time.strftime('%H:%M:%S')} {name}", flush=True)
             started = time.monotonic()
-            done = {**step(run), "seconds": round(time.monotonic() - started, 1), "made_with": versions()}
-            run.record(name, done)
+            facts = {**step(run), "seconds": round(time.monotonic() - started, 1), "made_with": versions()}
+            run.record(name, facts)
+            done = run.needed(name)
         results[name] = done
     return results
 

@@ -11,8 +11,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from headway.contract.features import FeatureContract
-from headway.coreml import Features, MLModel, build_head
+from headway.coreml import build_head
+from headway.coreml.features import Features
 from headway.coreml.golden import BaseGolden
+from headway.coreml.model import MLModel
 from headway_trainer import cards as card_texts
 from headway_trainer import gate, measure, qat
 from headway_trainer.data.golden import choose, encoded

@@ -114,11 +114,20 @@ def _task_inputs(run: Run, config: TaskConfig) -> TaskInputs:
     cut = pieces(train.ids, extra.per_text, extra.shortest, run.config.seed)
     foreign = _unlabelled_examples(run, extra.unlabelled)
     rows = joined(train, cut, foreign)
-    details = bool(config.hidden_weight or config.attention_weight)
+    answers = _answers(run, rows, bool(config.hidden_weight or config.attention_weight))
+    return TaskInputs(rows, answers, run.examples("dev"), run.tokenizer.pad_id, run.mask_id)
+
+
+def _answers(run: Run, rows: Examples, details: bool) -> Answers:
+    """Ask the teacher; the logits stay in the run folder, so that a step without matching need not ask again."""
+    path = run.folder("distil-task") / "logits.pt"
+    held = checkpoint.load(path)
+    if held is not None and not details and len(held["logits"]) == len(rows.ids):
+        return Answers(held["logits"], (), ())
     geometry = run.config.student
-    pad = run.tokenizer.pad_id
-    answers: Answers = ask(run.tuned_teacher(), rows.ids, pad, geometry.layers, geometry.heads, details)
-    return TaskInputs(rows, answers, run.examples("dev"), pad, run.mask_id)
+    answers = ask(run.tuned_teacher(), rows.ids, run.tokenizer.pad_id, geometry.layers, geometry.heads, details)
+    checkpoint.save(path, {"logits": answers.logits})
+    return answers
 
 
 def _unlabelled_examples(run: Run, most: int) -> Examples:

@@ -1,0 +1,127 @@
+"""A whole run of the trainer in a tiny geometry: every step for real, from a random teacher to a release folder."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import shutil
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+pytest.importorskip("torch", reason="training needs the extra trainer")
+pytest.importorskip("transformers", reason="training needs the extra trainer")
+pytest.importorskip("coremltools", reason="exporting needs the extra sim")
+
+from headway.contract.errors import RefusedError
+from headway.contract.features import FeatureContract
+from headway.contract.tokenizer import Tokenizer
+from headway.coreml.features import Features
+from headway.coreml.golden import read_base_golden, read_head_golden
+from headway.coreml.model import MLModel
+from headway_trainer.config import read_config
+from headway_trainer.pipeline import STEPS, run_steps
+from headway_trainer.run import Places, Run
+
+
+def start(workshop: Any, folder: Path) -> Run:
+    places = Places(workshop.config.parent, folder, str(workshop.teacher), workshop.corpora)
+    return Run(read_config(workshop.config), places)
+
+
+@pytest.fixture(scope="module")
+def finished(workshop: Any, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, Any]]:
+    folder = tmp_path_factory.mktemp("run")
+    return folder, run_steps(start(workshop, folder))
+
+
+def digests(folder: Path) -> dict[str, str]:
+    files = sorted(path for path in folder.rglob("*") if path.is_file())
+    return {str(path.relative_to(folder)): hashlib.sha256(path.read_bytes()).hexdigest() for path in files}
+
+
+def test_every_step_leaves_its_facts(finished: tuple[Path, dict[str, Any]]) -> None:
+    folder, facts = finished
+    assert list(facts) == list(STEPS)
+    for step in STEPS:
+        assert json.loads((folder / step / "facts.json").read_text("utf-8"))["seconds"] >= 0
+
+
+def test_the_release_is_complete(finished: tuple[Path, dict[str, Any]]) -> None:
+    release = finished[0] / "release"
+    for name in ("NOTICE.md", "base/base.mlpackage/Manifest.json", "base/golden.jsonl", "base/card.json"):
+        assert (release / name).exists(), name
+    card = json.loads((release / "base/card.json").read_text("utf-8"))
+    assert card["teacher"]["name"] == "a random teacher"
+    verdicts = {line["metric"]: line["verdict"] for line in card["gate"]}
+    assert verdicts["size"] == verdicts["parity"] == "passed"
+    assert verdicts["cpu"] == verdicts["latency"] == "not evidenced"
+    assert "Apache-2.0" in (release / "NOTICE.md").read_text("utf-8")
+
+
+def test_exported_weights_are_those_of_training(finished: tuple[Path, dict[str, Any]]) -> None:
+    facts = finished[1]["export-base"]
+    assert facts["int8_matrices_equal_to_qat_in_every_bit"] == finished[1]["qat"]["matrices"]
+    assert facts["feature_deviation_from_qat"] < 1e-5
+    assert facts["label_agreement_with_qat"] == 1.0
+
+
+def test_golden_batches_hold_what_the_files_give(finished: tuple[Path, dict[str, Any]]) -> None:
+    base = finished[0] / "release/base"
+    tokenizer = Tokenizer.from_vocab(base / "vocab.txt")
+    contract = FeatureContract.from_bytes((base / "contract.json").read_bytes())
+    texts = [json.loads(line)["text"] for line in (base / "golden.jsonl").read_text("utf-8").splitlines()]
+    golden = read_base_golden(base / "golden.safetensors")
+    found = Features(base / "base.mlpackage", tokenizer, contract).of(texts)
+    np.testing.assert_allclose(found, golden.features, atol=1e-5)
+    for name in ("topic-1", "topic-2"):
+        folder = finished[0] / "release/heads" / name
+        batch = read_head_golden(folder / "golden.safetensors")
+        given = MLModel(folder / "head.mlmodel").predict({"features": batch.features})["probabilities"]
+        np.testing.assert_allclose(given, batch.probabilities, atol=1e-6)
+        assert np.bincount(batch.labels).tolist() == [3, 3, 3]
+
+
+def test_a_finished_run_does_nothing_again(workshop: Any, finished: tuple[Path, dict[str, Any]]) -> None:
+    before = digests(finished[0])
+    assert run_steps(start(workshop, finished[0])) == finished[1]
+    assert digests(finished[0]) == before
+
+
+def test_a_resumed_run_makes_the_same_heads(
+    workshop: Any, finished: tuple[Path, dict[str, Any]], tmp_path: Path
+) -> None:
+    for step in ("prepare", "teacher", "distil-general"):
+        shutil.copytree(finished[0] / step, tmp_path / "run" / step)
+    run_steps(start(workshop, tmp_path / "run"))
+    for name in ("base/base.mlpackage", "heads/topic-1", "heads/topic-2"):
+        old, new = digests(finished[0] / "release" / name), digests(tmp_path / "run/release" / name)
+        assert {k: v for k, v in old.items() if k != "card.json"} == {k: v for k, v in new.items() if k != "card.json"}
+
+
+def test_a_step_before_its_predecessor_is_refused(workshop: Any, tmp_path: Path) -> None:
+    with pytest.raises(RefusedError) as caught:
+        run_steps(start(workshop, tmp_path), ["distil-task"])
+    assert caught.value.code == "train.order"
+
+
+def test_an_unknown_step_is_refused(workshop: Any, tmp_path: Path) -> None:
+    with pytest.raises(RefusedError, match="no step destil"):
+        run_steps(start(workshop, tmp_path), ["destil"])
+
+
+def test_another_configuration_needs_another_folder(workshop: Any, tmp_path: Path) -> None:
+    start(workshop, tmp_path)
+    other = tmp_path / "other.toml"
+    other.write_text(workshop.config.read_text("utf-8").replace("seed = 3", "seed = 4"), "utf-8")
+    places = Places(workshop.config.parent, tmp_path, str(workshop.teacher), workshop.corpora)
+    with pytest.raises(RefusedError, match="another configuration"):
+        Run(read_config(other), places)
+
+
+def test_missing_corpora_folder_is_named(workshop: Any, tmp_path: Path) -> None:
+    run = Run(read_config(workshop.config), Places(workshop.config.parent, tmp_path, str(workshop.teacher)))
+    with pytest.raises(RefusedError, match=r"lines\.txt"):
+        run_steps(run, ["prepare"])
