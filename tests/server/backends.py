@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import os
 import pwd
 import secrets
@@ -28,11 +29,12 @@ class Backend:
     """Settings of one fresh, empty place."""
 
     settings: Settings
+    local: bool
 
 
-def LocalBackend(folder: Path) -> Backend:
+def local_backend(folder: Path) -> Backend:
     """SQLite and a folder."""
-    return Backend(Settings(data_dir=folder / "data"))
+    return Backend(Settings(data_dir=folder / "data"), local=True)
 
 
 class RemoteBackend:
@@ -81,20 +83,16 @@ class RemoteBackend:
                 s3_endpoint_url=f"http://127.0.0.1:{self._s3_port}",
                 s3_access_key_id=_ACCESS,
                 s3_secret_access_key=_SECRET,
-            )
+            ),
+            local=False,
         )
 
     def stop(self) -> None:
-        """Stop what was started."""
-        for process in reversed(self._processes):
-            with contextlib.suppress(ProcessLookupError):
-                os.killpg(process.pid, signal.SIGTERM)
+        """Stop what was started: nothing here is worth a clean shutdown."""
         for process in self._processes:
-            with contextlib.suppress(subprocess.TimeoutExpired):
-                process.wait(timeout=10)
-            if process.poll() is None:
+            with contextlib.suppress(ProcessLookupError):
                 os.killpg(process.pid, signal.SIGKILL)
-                process.wait()
+            process.wait()
 
     def _url(self, database: str) -> str:
         return f"postgresql://postgres@127.0.0.1:{self._pg_port}/{database}"
@@ -137,10 +135,9 @@ class RemoteBackend:
         data = self._folder / "weed"
         data.mkdir()
         config = self._folder / "s3.json"
-        config.write_text(
-            '{"identities":[{"name":"test","credentials":[{"accessKey":"%s","secretKey":"%s"}],'
-            '"actions":["Admin","Read","Write","List","Tagging"]}]}' % (_ACCESS, _SECRET)
-        )
+        keys = [{"accessKey": _ACCESS, "secretKey": _SECRET}]
+        identity = {"name": "test", "credentials": keys, "actions": ["Admin", "Read", "Write", "List", "Tagging"]}
+        config.write_text(json.dumps({"identities": [identity]}))
         ports = [_free_port(low=True) for _ in range(4)]
         master, volume, filer, self._s3_port = ports
         command = [

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from flask import Response, request
 from flask_openapi.blueprint import APIBlueprint
 from flask_openapi.models.tag import Tag
+from werkzeug.exceptions import ClientDisconnected
 
 from headway.contract.digests import parse_digest
 from headway.contract.errors import RefusedError
@@ -101,8 +102,11 @@ def put_artifact(path: s.ArtifactPath) -> Response:
 
 
 def _chunks() -> Iterator[bytes]:
-    while chunk := request.stream.read(_CHUNK_BYTES):
-        yield chunk
+    try:
+        while chunk := request.stream.read(_CHUNK_BYTES):
+            yield chunk
+    except ClientDisconnected:
+        return  # too few bytes: whoever counts them says so
 
 
 @api.post("/apps/<app>/bases")
