@@ -159,7 +159,7 @@ def _features(run: Run, package: Path, contract: FeatureContract) -> dict[str, F
     source = Features(package, run.tokenizer, contract)
     found = {split: source.of(rows.texts) for split, rows in run.splits.items()}
     with _features_path(run).open("wb") as stream:
-        np.savez(stream, **found)
+        np.savez(stream, train=found["train"], dev=found["dev"], test=found["test"])
     return found
 
 
