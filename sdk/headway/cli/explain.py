@@ -1,0 +1,83 @@
+"""``headway explain``: which release would a device hold, and why not the others. The device's own pure function."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from headway.cli.connect import App, AsJson, BaseId, Channel, Token, Url, effective, registry
+from headway.cli.output import note, print_json, print_table
+from headway.contract.compat import SENTENCES, HostProfile, Reason
+from headway.contract.digests import parse_digest
+from headway.contract.errors import RefusedError
+from headway.contract.explain import Choice, DeviceProfile, explain
+from headway.contract.targets import HeadTarget
+from headway.contract.versions import parse_version
+
+app = typer.Typer(help="Why would this device get, or not get, a release?")
+
+
+@app.callback(invoke_without_command=True)
+def show(
+    name: Annotated[str, typer.Option("--name", help="The head's name.")],
+    base_id: BaseId,
+    base_version: Annotated[str | None, typer.Option(help="Version of the base in the app; default: newest.")] = None,
+    os: Annotated[str, typer.Option("--os", help="System version.")] = "17.0",
+    build: Annotated[int, typer.Option(help="App build.")] = 1,
+    install_id: Annotated[str, typer.Option(help="Any text: it decides the rollout bucket.")] = "example",
+    group: Annotated[list[str], typer.Option(help="A group the app puts the device in.")] = (),  # type: ignore[assignment]
+    current: Annotated[int, typer.Option(help="The release it runs now; 0 is the embedded head.")] = 0,
+    chinese: Annotated[bool, typer.Option("--zh", help="Sentences in Chinese.")] = False,
+    channel: Channel = None,
+    url: Url = None,
+    token: Token = None,
+    app_name: App = None,
+    as_json: AsJson = False,
+) -> None:
+    """Decide for a device profile exactly as the device would, and give every reason."""
+    chosen = effective(url=url, token=token, app=app_name, channel=channel)
+    with registry(chosen) as there:
+        document = there.channel(chosen.need("channel"), base_id)
+        bases = [row for row in there.bases() if row["base_id"] == base_id]
+        heads = [HeadTarget.from_json(row["custom"]) for row in there.heads(name) if row["base_id"] == base_id]
+    bases.sort(key=lambda row: parse_version(row["version"]))
+    base = next((row for row in reversed(bases) if base_version in (None, row["version"])), None)
+    if base is None:
+        raise RefusedError(
+            "no_such_base",
+            f"There is no base {base_id}@{base_version or 'any version'}.",
+            hint="See what there is with `headway bases list`.",
+            kind="not_found",
+        )
+    profile = DeviceProfile(
+        host=HostProfile(
+            app=chosen.need("app"),
+            base=parse_digest(base["package"]),
+            contract=parse_digest(base["contract"]),
+            os=parse_version(os, what="--os"),
+            app_build=build,
+        ),
+        install_id=install_id,
+        groups=frozenset(group),
+        current_release=current,
+        floor_release=current,
+    )
+    _print(name, explain(name, profile, document, heads), as_json, language=1 if chinese else 0)
+
+
+def _print(name: str, choice: Choice, as_json: bool, language: int) -> None:
+    def sentences(reasons: tuple[Reason, ...]) -> str:
+        return " ".join(SENTENCES[reason][language] for reason in reasons)
+
+    if as_json:
+        verdicts = [{"release": v.release, "head": v.head, "reasons": list(v.reasons)} for v in choice.verdicts]
+        chosen = None if choice.chosen is None else choice.chosen.release
+        print_json({"schema": 1, "chosen": chosen, "reasons": list(choice.reasons), "verdicts": verdicts})
+        return
+    rows = [(f"{name}@{v.release}", "yes" if not v.reasons else "no", sentences(v.reasons)) for v in choice.verdicts]
+    print_table(rows, ("release", "may have it", "why not"))
+    if choice.chosen is None:
+        note(sentences(choice.reasons) or "Nothing is offered.")
+    else:
+        note(f"It would hold {name}@{choice.chosen.release}.")

@@ -1,0 +1,52 @@
+"""``headway poll``: one poll of a registry as a device does it, with a real app bundle and a real store."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from headway.cli.connect import AsJson
+from headway.cli.output import note, print_json, print_table
+from headway.contract.errors import RefusedError, TransferError
+
+app = typer.Typer(help="Poll a registry once, as a device would.")
+
+NOTHING_NEW = 10
+
+
+@app.callback(invoke_without_command=True)
+def poll(
+    bundle: Annotated[Path, typer.Option("--bundle", exists=True, file_okay=False, help="An app bundle folder.")],
+    store: Annotated[Path, typer.Option("--store", help="The device's private folder; made if it is not there.")],
+    exit_code: Annotated[bool, typer.Option("--exit-code", help="Exit 10 when there is nothing new.")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Refresh signed metadata, decide, download and verify what was chosen, and stage it."""
+    from headway.device.bundle import AppBundle
+    from headway.device.client import Device
+    from headway.device.files import RealFileSystem
+
+    store.mkdir(parents=True, exist_ok=True)
+    device = Device(AppBundle.load(bundle), RealFileSystem(store))
+    launched = device.launch()
+    if launched.problem is not None:
+        note(f"{launched.status}: {launched.problem.message}")
+    try:
+        result = device.poll(force=True)
+    finally:
+        device.close()
+    if as_json:
+        print_json({"schema": 1, **asdict(result)})
+    else:
+        rows = [(h.name, h.status, h.release or "-", ", ".join(h.reasons) or "-") for h in result.heads]
+        print_table(rows, ("head", "result", "release", "why not newer"))
+        note(f"{result.requests} requests, {result.received_bytes} bytes of metadata")
+    if result.problem is not None:
+        if result.status == "failed":
+            raise TransferError(result.problem.code, result.problem.message, hint=result.problem.hint)
+        raise RefusedError(result.problem.code, result.problem.message, hint=result.problem.hint)
+    if exit_code and not any(head.status == "staged" for head in result.heads):
+        raise typer.Exit(NOTHING_NEW)
