@@ -12,13 +12,12 @@ from werkzeug.middleware.proxy_fix import ProxyFix
 
 from headway import __version__
 from headway_server.api import delivering, devices, errors, operations, publishing, reading
-from headway_server.api.http import EXTENSION
 from headway_server.api.operations import Metrics
 from headway_server.db.engine import SqlDatabase
 from headway_server.delivery.ratelimit import RateLimiter
 from headway_server.examining import make_examiner
 from headway_server.poll import PollFront
-from headway_server.ports import Clock, Database, ModelExaminer, Ports, PublicStore
+from headway_server.ports import EXTENSION, Clock, Database, ModelExaminer, Ports, PublicStore
 from headway_server.settings import Settings
 from headway_server.signing.files import FileSigner
 from headway_server.storage.filesystem import FilesystemStore

@@ -51,10 +51,13 @@ class PollFront:
                 return self._behind(environ, start_response)
             cached = self._load(path, signature)
         _, etag, body, full, unchanged = cached
-        if environ.get("HTTP_IF_NONE_MATCH") == etag:
+        given = environ.get("HTTP_IF_NONE_MATCH")
+        if given == etag:
             self._count("304")
             start_response("304 Not Modified", unchanged)
             return ()
+        if given is not None and len(given) != len(etag):
+            return self._behind(environ, start_response)  # a list, a star, a weak tag: legal, and rare
         self._count("200")
         start_response("200 OK", full)
         return (body,)

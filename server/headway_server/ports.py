@@ -36,6 +36,9 @@ from headway_server.records import (
 )
 from headway_server.settings import Settings
 
+EXTENSION = "headway"
+"""Under which name the web application keeps its :class:`Ports`."""
+
 Clock = Callable[[], int]
 """Whole seconds since 1970 (UTC)."""
 

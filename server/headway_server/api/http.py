@@ -11,10 +11,9 @@ from flask import Response, current_app, g, jsonify, request
 
 from headway.contract.errors import RefusedError, malformed
 from headway_server.catalog import tokens
-from headway_server.ports import Actor, Ports
+from headway_server.ports import EXTENSION, Actor, Ports
 from headway_server.records import TokenRecord
 
-EXTENSION = "headway"
 REQUEST_ID_HEADER = "X-Request-Id"
 
 
