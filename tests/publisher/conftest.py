@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -69,12 +70,24 @@ def clock() -> Clock:
     return Clock()
 
 
+@pytest.fixture(scope="session")
+def empty_database(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A migrated, empty database, made once and copied by each test."""
+    path = tmp_path_factory.mktemp("database") / "headway.db"
+    database = SqlDatabase(f"sqlite:///{path}")
+    migrate(database.engine)
+    database.close()
+    return path
+
+
 @pytest.fixture
-def network(tmp_path: Path, clock: Clock) -> Iterator[Flaky]:
+def network(tmp_path: Path, clock: Clock, empty_database: Path) -> Iterator[Flaky]:
     """A fresh registry behind a network."""
     settings = Settings(data_dir=tmp_path / "data")
+    settings.data_dir.mkdir()
+    for file in empty_database.parent.iterdir():
+        shutil.copy(file, settings.data_dir)
     database = SqlDatabase(settings.resolved_database_url)
-    migrate(database.engine)
     ports = make_ports(settings, clock=clock.seconds, database=database, examiner=AbsentExaminer())
     _, token = tokens.create(ports, Actor("test", "test"), app=None, scopes=["read", "publish", "release", "admin"])
     flaky = Flaky(httpx2.WSGITransport(app=create_app(ports).wsgi))
@@ -89,3 +102,21 @@ def registry(network: Flaky) -> Iterator[Registry]:
     token: str = network.token  # type: ignore[attr-defined]
     with Registry("http://registry.invalid", token, app=APP, transport=network, retries=FAST) as client:
         yield client
+
+
+@pytest.fixture(scope="session")
+def base(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A base release folder. Read-only: copy it before changing it."""
+    pytest.importorskip("coremltools", reason="needs the extra sim")
+    from .releases import base_release
+
+    return base_release(tmp_path_factory.mktemp("base") / "base")
+
+
+@pytest.fixture(scope="session")
+def heads(base: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
+    """Two head release folders on that base."""
+    from .releases import head_release
+
+    folder = tmp_path_factory.mktemp("heads")
+    return head_release(folder / "one", base, 1), head_release(folder / "two", base, 2)

@@ -28,11 +28,11 @@ from headway.publisher.describe import (
 from headway.publisher.gate import Waiver, waived_card
 from headway.publisher.proving import prove_base, prove_head
 from headway.publisher.registry import Registry
-from headway.publisher.signing import SignedRole, put_base_entry, put_head_entry
+from headway.publisher.signing import SignedRole, allowed_signers, put_base_entry, put_head_entry
 from headway.trust import dsse
 from headway.trust.client import utc_now
 from headway.trust.keys import Signer
-from headway.trust.roles import TargetEntry, base_entry, entries, head_entry, heads_role, revoked
+from headway.trust.roles import BASES, TargetEntry, base_entry, entries, head_entry, heads_role, revoked
 
 Progress = Callable[[str, int, int], None]
 """Called with what is being done, the bytes (or steps) done and the total."""
@@ -86,18 +86,19 @@ def publish_base(
         card = waived_card(release.card(), ())
         manifest = release.manifest(app=registry.app, name=base_id, version=version, facts=facts)
         entry = base_entry(base_target(manifest, release), manifest.to_bytes())
-        present = _entry(registry, "bases", base_manifest_path(base_id, version))
+        present = _entry(registry, BASES, base_manifest_path(base_id, version))
         if present is not None:
-            return _already(registry, "bases", "base", base_id, manifest, present)
+            return _already(registry, BASES, "base", base_id, manifest, present)
+        allowed = allowed_signers(registry, BASES, signers)
         prove_base(release, report)
         missing = _missing(registry, release)
         if dry_run:
             return _planned("base", base_id, manifest, release, missing)
         _upload(registry, release, missing, report)
         provenance = dsse.Provenance.of_manifest(manifest, builder=builder, materials=digests_in(card))
-        registry.register_base(base_id, version, manifest.to_bytes(), dsse.sign(provenance, signers[:1]))
-        signed = put_base_entry(registry, entry, signers, now())
-    return _done("base", base_id, manifest, release, missing, signed)
+        registry.register_base(base_id, version, manifest.to_bytes(), dsse.sign(provenance, allowed))
+        signed = put_base_entry(registry, entry, allowed, now())
+        return _done("base", base_id, manifest, release, missing, signed)
 
 
 def publish_head(
@@ -138,6 +139,7 @@ def publish_head(
         present = _entry(registry, role, head_manifest_path(base_id, name, number))
         if present is not None and len(HeadTarget.from_json(present.custom).bases) >= len(bases):
             return _already(registry, role, "head", name, manifest, present)
+        allowed = allowed_signers(registry, role, signers)
         proofs = prove_head(files, bases, report)
         target = head_target(manifest, files, proofs, published, base_id=base_id, options=options)
         missing = _missing(registry, files)
@@ -146,9 +148,9 @@ def publish_head(
         _upload(registry, files, missing, report)
         materials = {**digests_in(card), **materials_of_head(target)}
         provenance = dsse.Provenance.of_manifest(manifest, builder=builder, materials=materials)
-        registry.register_head(target, manifest.to_bytes(), proofs, dsse.sign(provenance, signers[:1]))
-        signed = put_head_entry(registry, base_id, head_entry(target, manifest.to_bytes()), signers, now())
-    return _done("head", name, manifest, files, missing, signed)
+        registry.register_head(target, manifest.to_bytes(), proofs, dsse.sign(provenance, allowed))
+        signed = put_head_entry(registry, base_id, head_entry(target, manifest.to_bytes()), allowed, now())
+        return _done("head", name, manifest, files, missing, signed)
 
 
 def revoke_head(

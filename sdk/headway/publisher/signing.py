@@ -30,6 +30,15 @@ class SignedRole:
     changed: bool
 
 
+def allowed_signers(registry: Registry, role: str, signers: Sequence[Signer]) -> tuple[Signer, ...]:
+    """Those of ``signers`` that may sign ``role`` now.
+
+    Raises:
+        RefusedError: code ``no_signing_key``; none of them, or ``unknown_role``.
+    """
+    return _allowed(role, signers, registry.role("root"), registry.role("targets"))
+
+
 def post_edit(registry: Registry, role: str, signers: Sequence[Signer], make: Edit) -> SignedRole:
     """Make the next version of ``role`` with ``make(current, signers)``, sign and post it; retried on lost races.
 
@@ -38,15 +47,7 @@ def post_edit(registry: Registry, role: str, signers: Sequence[Signer], make: Ed
             registry's.
     """
     root, targets = registry.role("root"), registry.role("targets")
-    allowed = among(signers, keyids_for(role, root=root, targets=targets))
-    if not allowed:
-        raise RefusedError(
-            "no_signing_key",
-            f"None of the keys given may sign the role {role}.",
-            hint="Use the key folder of a publisher (setting keys); `headway keys show` says who may sign what.",
-            kind="not_allowed",
-            role=role,
-        )
+    allowed = _allowed(role, signers, root, targets)
     for _ in range(MAX_ATTEMPTS):
         data = make(registry.role_or_none(role), allowed)
         missing = missing_signatures(data, role, root=root, targets=targets)
@@ -94,6 +95,19 @@ def put_head_entry(
 def renew_role(registry: Registry, role: str, signers: Sequence[Signer], now: datetime) -> SignedRole:
     """Sign a role anew without a change, before it expires. Raises as :func:`post_edit`."""
     return post_edit(registry, role, signers, lambda current, allowed: renew(current, role, allowed, now=now))
+
+
+def _allowed(role: str, signers: Sequence[Signer], root: bytes, targets: bytes) -> tuple[Signer, ...]:
+    allowed = among(signers, keyids_for(role, root=root, targets=targets))
+    if not allowed:
+        raise RefusedError(
+            "no_signing_key",
+            f"None of the keys given may sign the role {role}.",
+            hint="Use the key folder of a publisher (setting keys); `headway keys show` says who may sign what.",
+            kind="not_allowed",
+            role=role,
+        )
+    return allowed
 
 
 def _put(registry: Registry, role: str, entry: TargetEntry, signers: Sequence[Signer], make: Edit) -> SignedRole:
