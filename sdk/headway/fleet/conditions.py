@@ -65,6 +65,11 @@ class Weather:
         self._requests = 0
         self.met: dict[str, int] = {}
 
+    @property
+    def name(self) -> str:
+        """The conditions' name."""
+        return self._conditions.name
+
     def next(self) -> str:
         """The fault that strikes the next request, or ``none``; it is counted."""
         self._requests += 1

@@ -41,6 +41,11 @@ class Line(httpx2.BaseTransport):
         """True stops all faults but being offline: used at the end, to ask what the device holds."""
 
     @property
+    def conditions(self) -> str:
+        """The name of the network's conditions."""
+        return self._weather.name
+
+    @property
     def met(self) -> dict[str, int]:
         """The faults met so far, by kind."""
         return self._weather.met

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from itertools import cycle, islice
+from typing import Any
 
 from headway.contract.outcome import Outcome
 from headway.device.bundle import AppBundle
@@ -202,8 +203,8 @@ class Phone:
 
     # What it tells --------------------------------------------------------------------------------------------
 
-    def right(self, texts: Sequence[tuple[str, str]]) -> list[bool]:
-        """Which of these (text, true label) the device as it is now gets right."""
+    def right(self, texts: Sequence[tuple[Any, str]]) -> list[bool]:
+        """Which of these (text or features, true label) the device as it is now gets right."""
         answers = [self.device.predict(text) for text, _ in texts]
         return [
             isinstance(answer, Prediction) and answer.label == label

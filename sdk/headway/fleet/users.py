@@ -47,6 +47,7 @@ class User:
     corrections: tuple[tuple[str, str], ...]
     held_out: tuple[Utterance, ...]
     mix: dict[str, int]
+    dialogues: frozenset[str]
 
 
 def deal(utterances: Iterable[Utterance], plan: UserPlan, seed: int) -> tuple[User, ...]:
@@ -95,7 +96,8 @@ def _user(kind: str, stacks: dict[str, list[list[Utterance]]], plan: UserPlan, r
     train = [utterance for dialogue in taken[0::2] for utterance in dialogue]
     held_out = [utterance for dialogue in taken[1::2] for utterance in dialogue]
     mix = {label: sum(u.label == label for u in (*train, *held_out)) for label in labels}
-    return User(kind, _corrections(kind, train, labels), tuple(held_out), mix)
+    names = frozenset(dialogue[0].dialogue for dialogue in taken)
+    return User(kind, _corrections(kind, train, labels), tuple(held_out), mix, names)
 
 
 def _corrections(kind: str, train: Sequence[Utterance], labels: list[str]) -> tuple[tuple[str, str], ...]:
