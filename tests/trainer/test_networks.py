@@ -9,6 +9,7 @@ import pytest
 torch = pytest.importorskip("torch", reason="training needs the extra trainer")
 pytest.importorskip("transformers", reason="training needs the extra trainer")
 
+from headway.contract.errors import RefusedError
 from headway_trainer.distil_task import soft_loss
 from headway_trainer.matching import Guidance, Matching, attention_loss, guidance
 from headway_trainer.models.student import (
@@ -87,7 +88,7 @@ def test_guidance_groups_heads_into_distributions() -> None:
 
 
 def test_guidance_refuses_what_does_not_divide() -> None:
-    with pytest.raises(ValueError, match="can not guide"):
+    with pytest.raises(RefusedError, match="cannot guide"):
         guidance(told(layers=3, heads=6), layers=2, heads=2)
 
 

@@ -12,7 +12,7 @@ pytest.importorskip("transformers", reason="the configuration covers the trainin
 
 from headway.contract.errors import RefusedError
 from headway_trainer.config import read_config
-from headway_trainer.data.corpora import CorpusError, Lines, read_labelled, read_lines, segments
+from headway_trainer.data.corpora import Lines, read_labelled, read_lines, segments
 from headway_trainer.data.examples import UNLABELLED, pieces
 from headway_trainer.data.golden import choose
 from headway_trainer.evaluate import Accuracy, accuracy, confusion, wilson
@@ -42,7 +42,7 @@ def test_rows_split_at_line_feeds_only(tmp_path: Path) -> None:
 def test_bad_rows_are_named(tmp_path: Path, content: str, why: str) -> None:
     path = tmp_path / "a.tsv"
     path.write_text(content, "utf-8")
-    with pytest.raises(CorpusError, match=why):
+    with pytest.raises(RefusedError, match=why):
         read_labelled(path)
 
 
@@ -50,14 +50,14 @@ def test_bytes_that_are_no_text_are_refused(tmp_path: Path) -> None:
     (tmp_path / "a.txt").write_bytes(b"\xff\xfe")
     (tmp_path / "b.txt.xz").write_bytes(b"no xz")
     for name in ("a.txt", "b.txt.xz"):
-        with pytest.raises(CorpusError, match=name):
+        with pytest.raises(RefusedError, match=name):
             read_lines(tmp_path / name)
 
 
 def test_unknown_label_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "a.tsv"
     path.write_text("label\ttext\nsport\t一\n", "utf-8")
-    with pytest.raises(CorpusError, match="sport"):
+    with pytest.raises(RefusedError, match="sport"):
         read_labelled(path).label_ids(("film",))
 
 

@@ -8,8 +8,9 @@ from typing import Annotated
 
 import typer
 
-from headway.contract.errors import HeadwayError, RefusedError
+from headway.contract.errors import RefusedError
 from headway_trainer.config import read_config
+from headway_trainer.pipeline import run_steps
 from headway_trainer.run import Places, Run
 
 app = typer.Typer(help="Train a base and its heads.", add_completion=False, no_args_is_help=True)
@@ -25,17 +26,11 @@ def train(
     resume: Annotated[bool, typer.Option("--resume", help="Go on in the run folder.")] = False,
 ) -> None:
     """Run the steps of CONFIG and leave the release in RUN/release."""
-    try:
-        if not resume and not steps and run_folder.exists():
-            shutil.rmtree(_own(run_folder))
-        places = Places(config.resolve().parent, run_folder, teacher, corpora)
-        run = Run(read_config(config), places)
-        from headway_trainer.pipeline import run_steps
-
-        run_steps(run, steps.split(",") if steps else None)
-    except HeadwayError as error:
-        typer.echo(error.diagnostics(), err=True)
-        raise typer.Exit(1) from error
+    settings = read_config(config)
+    if not resume and not steps and run_folder.exists():
+        shutil.rmtree(_own(run_folder))
+    run = Run(settings, Places(config.resolve().parent, run_folder, teacher, corpora))
+    run_steps(run, steps.split(",") if steps else None)
     typer.echo(f"Release: {run_folder / 'release'}")
 
 

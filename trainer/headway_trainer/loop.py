@@ -61,7 +61,7 @@ def train(
 ) -> Outcome:
     """Train `module` in place and leave it, and `path`, in the state of the best round (of the last, without `score`).
 
-    Raises `Diverged` when the loss is not finite; the checkpoint of the round before stays for a resume.
+    Raises `RefusedError` (`train.diverged`) when the loss is not finite; the last checkpoint stays for a resume.
     """
     tuner, scheduler = optimiser.build(module.named_parameters(), plan.schedule, plan.steps)
     latest = path.with_suffix(".latest.pt")

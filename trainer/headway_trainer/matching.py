@@ -11,6 +11,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
+from headway.contract.errors import RefusedError
 from headway_trainer.models.student import StudentOutput
 from headway_trainer.models.teacher import TeacherOutput
 
@@ -26,12 +27,14 @@ class Guidance:
 def guidance(out: TeacherOutput, layers: int, heads: int) -> Guidance:
     """Pick the layers and group the heads a student of `layers` and `heads` follows.
 
-    Raises `ValueError` where the teacher's numbers are no multiples of the student's.
+    Raises `RefusedError` (`train.geometry`) where the teacher's numbers are no multiples of the student's.
     """
     depth, width = len(out.attentions), out.attentions[0].shape[1]
     if depth % layers or width % heads:
-        raise ValueError(
-            f"a teacher of {depth} layers and {width} heads can not guide {layers} layers and {heads} heads"
+        raise RefusedError(
+            "train.geometry",
+            f"A teacher of {depth} layers and {width} heads cannot guide {layers} layers and {heads} heads.",
+            hint="Choose numbers for the student that divide the teacher's.",
         )
     stride = depth // layers
     hidden = torch.stack([out.hidden[stride * i] for i in range(layers + 1)], dim=1)

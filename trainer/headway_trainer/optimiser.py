@@ -13,16 +13,21 @@ from torch.optim.lr_scheduler import LambdaLR
 
 @dataclass(frozen=True, slots=True)
 class Schedule:
-    """Peak learning rate, share of the steps spent warming up, weight decay, largest gradient norm."""
+    """Peak learning rate, how it moves, weight decay, largest gradient norm.
+
+    The rate rises over the share `warmup` of the horizon and falls to zero at its end; the horizon is `horizon` times
+    the steps, so that a value above 1 stops before the rate is zero.
+    """
 
     learning_rate: float
     warmup: float = 0.1
+    horizon: float = 1.0
     weight_decay: float = 0.01
     gradient_norm: float = 1.0
 
 
 def build(parameters: Iterable[tuple[str, nn.Parameter]], schedule: Schedule, steps: int) -> tuple[AdamW, LambdaLR]:
-    """Return the optimiser and its schedule over `steps` steps for the trainable of the named parameters."""
+    """Return the optimiser and its schedule for `steps` steps over the trainable of the named parameters."""
     decayed: list[nn.Parameter] = []
     plain: list[nn.Parameter] = []
     for _, parameter in parameters:
@@ -30,10 +35,11 @@ def build(parameters: Iterable[tuple[str, nn.Parameter]], schedule: Schedule, st
             (decayed if parameter.ndim > 1 else plain).append(parameter)
     groups = [{"params": decayed, "weight_decay": schedule.weight_decay}, {"params": plain, "weight_decay": 0.0}]
     optimiser = AdamW(groups, lr=schedule.learning_rate, fused=True)
-    warmup = max(1, round(schedule.warmup * steps))
+    total = round(schedule.horizon * steps)
+    warmup = max(1, round(schedule.warmup * total))
 
     def factor(step: int) -> float:
-        return (step + 1) / warmup if step < warmup else max(0.0, (steps - step) / max(1, steps - warmup))
+        return (step + 1) / warmup if step < warmup else max(0.0, (total - step) / max(1, total - warmup))
 
     return optimiser, LambdaLR(optimiser, factor)
 

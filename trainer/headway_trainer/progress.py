@@ -8,9 +8,7 @@ import time
 from dataclasses import dataclass, field
 from typing import TextIO
 
-
-class Diverged(RuntimeError):
-    """The loss is no longer a finite number; the step stops and leaves its last checkpoint as it was."""
+from headway.contract.errors import RefusedError
 
 
 @dataclass
@@ -32,9 +30,13 @@ class Progress:
         self._mean: float | None = None
 
     def advance(self, loss: float, tokens: int) -> None:
-        """Record one optimiser step. Raises `Diverged` if the loss is NaN or infinite."""
+        """Record one optimiser step. Raises `RefusedError` (`train.diverged`) if the loss is no number."""
         if not math.isfinite(loss):
-            raise Diverged(f"{self.step_name}: loss {loss} at step {self.done + 1}; lower the learning rate")
+            raise RefusedError(
+                "train.diverged",
+                f"The loss of {self.step_name} is {loss} at step {self.done + 1}.",
+                hint="Lower the learning rate of that step; its last checkpoint is as it was.",
+            )
         self.done += 1
         self._tokens += tokens
         self._mean = loss if self._mean is None else 0.95 * self._mean + 0.05 * loss

@@ -11,9 +11,7 @@ import lzma
 from dataclasses import dataclass
 from pathlib import Path
 
-
-class CorpusError(ValueError):
-    """A corpus file that can not be used; the message names the file, the line and what is wrong."""
+from headway.contract.errors import RefusedError
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,11 +24,11 @@ class Labelled:
     digest: str
 
     def label_ids(self, names: tuple[str, ...]) -> list[int]:
-        """Return each row's index into `names`. Raises `CorpusError` for a label that is not there."""
+        """Return each row's index into `names`. Raises `RefusedError` (`train.corpus`) for any other label."""
         index = {name: i for i, name in enumerate(names)}
         unknown = sorted(set(self.labels) - set(names))
         if unknown:
-            raise CorpusError(f"{self.name}: labels {', '.join(unknown)} are not among {', '.join(names)}")
+            raise _refused(f"{self.name}: labels {', '.join(unknown)} are not among {', '.join(names)}")
         return [index[label] for label in self.labels]
 
 
@@ -44,12 +42,12 @@ class Lines:
 
 
 def read_labelled(path: Path) -> Labelled:
-    """Read a TSV with a header that names `label` and `text`. Raises `CorpusError`, `OSError`."""
+    """Read a TSV with a header that names `label` and `text`. Raises `RefusedError` (`train.corpus`)."""
     content, digest = _read(path)
     header, *rows = content.split("\n")
     columns = header.split("\t")
     if "label" not in columns or "text" not in columns:
-        raise CorpusError(f"{path.name}: the header must name the columns label and text, it has {header!r}")
+        raise _refused(f"{path.name}: the header must name the columns label and text, it has {header!r}")
     label_at, text_at = columns.index("label"), columns.index("text")
     texts: list[str] = []
     labels: list[str] = []
@@ -58,22 +56,22 @@ def read_labelled(path: Path) -> Labelled:
             continue
         fields = row.split("\t")
         if len(fields) != len(columns):
-            raise CorpusError(f"{path.name}, line {number}: {len(fields)} fields, the header has {len(columns)}")
+            raise _refused(f"{path.name}, line {number}: {len(fields)} fields, the header has {len(columns)}")
         if not fields[label_at] or not fields[text_at].strip():
-            raise CorpusError(f"{path.name}, line {number}: the label or the text is empty")
+            raise _refused(f"{path.name}, line {number}: the label or the text is empty")
         labels.append(fields[label_at])
         texts.append(fields[text_at])
     if not texts:
-        raise CorpusError(f"{path.name}: no rows after the header")
+        raise _refused(f"{path.name}: no rows after the header")
     return Labelled(_stem(path), tuple(texts), tuple(labels), digest)
 
 
 def read_lines(path: Path) -> Lines:
-    """Read one text per line, empty lines left out. Raises `CorpusError`, `OSError`."""
+    """Read one text per line, empty lines left out. Raises `RefusedError` (`train.corpus`)."""
     content, digest = _read(path)
     texts = tuple(line for line in content.split("\n") if line.strip())
     if not texts:
-        raise CorpusError(f"{path.name}: no text in it")
+        raise _refused(f"{path.name}: no text in it")
     return Lines(_stem(path), texts, digest)
 
 
@@ -113,10 +111,17 @@ def _stem(path: Path) -> str:
 
 
 def _read(path: Path) -> tuple[str, str]:
-    raw = path.read_bytes()
+    try:
+        raw = path.read_bytes()
+    except OSError as error:
+        raise _refused(f"{path.name}: {error.strerror}") from error
     digest = f"sha256:{hashlib.sha256(raw).hexdigest()}"
     try:
         content = lzma.decompress(raw) if path.suffix == ".xz" else raw
         return content.decode("utf-8"), digest
     except (lzma.LZMAError, UnicodeDecodeError) as error:
-        raise CorpusError(f"{path.name}: not readable as UTF-8 text: {error}") from error
+        raise _refused(f"{path.name}: not readable as UTF-8 text: {error}") from error
+
+
+def _refused(why: str) -> RefusedError:
+    return RefusedError("train.corpus", f"A corpus cannot be used: {why}.", hint="Correct the file and start again.")

@@ -20,14 +20,11 @@ import torch
 from coremltools.converters.mil.frontend.milproto.load import load as load_program
 from torch import Tensor, nn
 
+from headway.contract.errors import RefusedError
 from headway_trainer import qat
 from headway_trainer.models.student import Student
 
 INPUT_IDS, ATTENTION_MASK, FEATURES = "input_ids", "attention_mask", "features"
-
-
-class ExportMismatch(RuntimeError):
-    """The package does not hold the weights that training ended with; it must not be used."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +49,8 @@ class _Program(nn.Module):
 def export_base(student: Student, to: Path) -> ExportedBase:
     """Write `to` (an `.mlpackage`) from a student with latent weights, that is after `qat.detach`.
 
-    Raises `ExportMismatch` unless every int8 weight of the package, dequantised, equals the QAT weight in all bits.
+    Raises `RefusedError` (`train.parity`) unless every int8 weight of the package, dequantised, equals the QAT weight
+    in all bits.
     """
     package = _quantised(_converted(student.eval()))
     package.save(str(to))
@@ -130,13 +128,21 @@ def dequantised(package: Path) -> dict[str, np.ndarray[Any, np.dtype[np.float32]
 
 def _compare(found: Mapping[str, Any], expected: Mapping[str, Any]) -> None:
     if len(found) != len(expected):
-        raise ExportMismatch(f"{len(found)} weights are int8 in the package, {len(expected)} were in training")
+        raise _mismatch(f"{len(found)} weights are int8 in the package, {len(expected)} were in training")
     left = {name: (value.shape, value.tobytes()) for name, value in found.items()}
     for name, value in expected.items():
         twins = [key for key, held in left.items() if held == (value.shape, value.tobytes())]
         if not twins:
-            raise ExportMismatch(f"{name} is not in the package bit for bit")
+            raise _mismatch(f"{name} is not in the package bit for bit")
         del left[twins[0]]
+
+
+def _mismatch(why: str) -> RefusedError:
+    return RefusedError(
+        "train.parity",
+        f"The package does not hold the weights that training ended with: {why}.",
+        hint="Do not use it; export with the versions of torch and coremltools that the project names.",
+    )
 
 
 def _operations(package: Any) -> dict[str, int]:

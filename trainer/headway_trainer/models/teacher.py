@@ -14,6 +14,8 @@ from torch import Tensor, nn
 from transformers import AutoModel
 from transformers.utils import logging as transformers_logging
 
+from headway.contract.errors import RefusedError
+
 transformers_logging.set_verbosity_error()
 transformers_logging.disable_progress_bar()
 
@@ -31,14 +33,18 @@ class Teacher(nn.Module):
     """Encoder, mean over the tokens of the text, dropout, one linear layer."""
 
     def __init__(self, source: str | Path, classes: int, dropout: float, vocabulary_size: int) -> None:
-        """Load the encoder from `source`. Raises `ValueError` if its vocabulary has another size."""
+        """Load the encoder from `source`. Raises `RefusedError` (`train.teacher`) for another vocabulary."""
         super().__init__()
         self.encoder = AutoModel.from_pretrained(
             str(source), dtype=torch.float32, attn_implementation="eager", add_pooling_layer=False
         )
         found = int(self.encoder.config.vocab_size)
         if found != vocabulary_size:
-            raise ValueError(f"the teacher has {found} tokens, the tokenizer {vocabulary_size}: another vocabulary")
+            raise RefusedError(
+                "train.teacher",
+                f"The teacher has {found} tokens and the vocabulary {vocabulary_size}: they do not belong together.",
+                hint="Give the teacher's own vocab.txt, or a teacher of this vocabulary.",
+            )
         self.dropout = nn.Dropout(dropout)
         self.classifier = nn.Linear(int(self.encoder.config.hidden_size), classes)
 
