@@ -1,65 +1,75 @@
-"""``headway bases``: publish and list base versions."""
+"""``headway bases``: publish bases and list them."""
 
 from __future__ import annotations
 
-from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from headway.cli.connect import App, AsJson, Keys, Token, Url, effective, progress_of, registry, signers
-from headway.cli.output import note, print_json, print_table
-from headway.cli.waivers import Waive, WaiveReason, waivers_of
+from headway.cli.output import print_json, print_table
+from headway.cli.registry import (
+    App,
+    AsJson,
+    Keys,
+    Token,
+    UploadProgress,
+    Url,
+    connect,
+    effective,
+    key_folder,
+    published_json,
+    say_published,
+)
+from headway.cli.waiving import Reasons, Waived, waivers
 
-app = typer.Typer(help="Publish and list bases.", no_args_is_help=True)
+app = typer.Typer(help="Publish and list bases.", no_args_is_help=True, add_completion=False)
 
 
 @app.command()
 def publish(
-    folder: Annotated[Path, typer.Argument(help="The base release: a folder or a zip of it.")],
-    base_id: Annotated[str, typer.Option("--id", help="The base's id, for example kdconv-mobilebert.")],
-    version: Annotated[str, typer.Option(help="Its version, for example 1 or 1.2.")],
+    release: Annotated[Path, typer.Argument(help="The base release: a folder or a zip.")],
+    base_id: Annotated[str, typer.Option("--base-id", help="The base's id.")],
+    version: Annotated[str, typer.Option("--version", help="Its version, for example 1 or 2.1.")],
     url: Url = None,
     token: Token = None,
     app_name: App = None,
     keys: Keys = None,
-    waive: Waive = (),  # type: ignore[assignment]
-    reason: WaiveReason = (),  # type: ignore[assignment]
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Check everything, change nothing.")] = False,
+    builder: Annotated[str, typer.Option(help="Who or what built it, for its provenance.")] = "headway",
+    waive: Waived = None,
+    reason: Reasons = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Check everything, send nothing.")] = False,
     as_json: AsJson = False,
 ) -> None:
-    """Check a base by its own golden batch, upload it and sign it."""
+    """Check, upload and sign a base. Safe to repeat."""
     from headway.publisher.publish import publish_base
 
     chosen = effective(url=url, token=token, app=app_name, keys=keys)
-    with registry(chosen) as there:
+    with connect(chosen) as registry:
         done = publish_base(
-            there,
-            folder,
+            registry,
+            release,
             base_id=base_id,
             version=version,
-            signers=signers(chosen),
-            waivers=waivers_of(waive, reason),
+            signers=key_folder(chosen).all(),
+            builder=builder,
+            waivers=waivers(waive, reason),
             dry_run=dry_run,
-            on_progress=progress_of(f"{base_id}@{version}"),
+            on_progress=UploadProgress(),
         )
-    for warning in done.warnings:
-        note(f"Note: {warning}")
+    say_published(done)
     if as_json:
-        print_json({"schema": 1, **asdict(done)})
-    else:
-        state = "would be published" if dry_run else "published" if done.new else "was published already"
-        typer.echo(f"{base_id}@{version} {state} ({done.uploaded_bytes} bytes sent), manifest {done.manifest}")
+        print_json(published_json(done))
 
 
 @app.command("list")
 def list_bases(url: Url = None, token: Token = None, app_name: App = None, as_json: AsJson = False) -> None:
-    """List base versions."""
-    with registry(effective(url=url, token=token, app=app_name)) as there:
-        rows = there.bases()
+    """List all base versions."""
+    chosen = effective(url=url, token=token, app=app_name)
+    with connect(chosen) as registry:
+        records = registry.bases()
     if as_json:
-        print_json({"schema": 1, "bases": rows})
-    else:
-        table = [(f"{r['base_id']}@{r['version']}", r["package"], r["bytes"], r["state"]) for r in rows]
-        print_table(table, ("base", "package", "bytes", "state"))
+        print_json({"schema": 1, "bases": records})
+        return
+    rows = [(f"{r['base_id']}@{r['version']}", r["state"], r["bytes"], r["package"], r["checked"]) for r in records]
+    print_table(rows, ("base", "state", "bytes", "package", "checked"))

@@ -1,83 +1,85 @@
-"""``headway heads``: publish, list and revoke head releases, and show what each was proven on."""
+"""``headway heads``: publish, list and revoke heads."""
 
 from __future__ import annotations
 
-from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from headway.cli.connect import (
+from headway.cli.output import note, print_json, print_table
+from headway.cli.registry import (
     App,
     AsJson,
     BaseId,
     Keys,
     Token,
+    UploadProgress,
     Url,
+    connect,
     effective,
-    progress_of,
-    registry,
+    key_folder,
+    only_base_id,
+    published_json,
     release_of,
-    signers,
+    say_published,
 )
-from headway.cli.output import note, print_json, print_table
-from headway.cli.waivers import Waive, WaiveReason, waivers_of
+from headway.cli.waiving import Reasons, Waived, waivers
+from headway.contract.versions import parse_version
 
-app = typer.Typer(help="Publish, list, revoke and describe heads.", no_args_is_help=True)
+app = typer.Typer(help="Publish, list, revoke and describe heads.", no_args_is_help=True, add_completion=False)
 
 
 @app.command()
 def publish(
-    folder: Annotated[Path, typer.Argument(help="The head release: a folder or a zip of it.")],
-    name: Annotated[str, typer.Option(help="The head's name, for example topic.")],
-    base_id: BaseId,
-    base: Annotated[list[Path], typer.Option("--base", help="A base release folder to prove it on; may be repeated.")],
-    release: Annotated[int | None, typer.Option(help="Release number; default: the next one.")] = None,
-    rebase: Annotated[
-        str, typer.Option(help="What personal heads do with it: replay, merge, keep or discard.")
-    ] = "replay",
-    min_os: Annotated[str, typer.Option(help="Oldest system it may run on.")] = "15.0",
-    min_app_build: Annotated[int, typer.Option(help="Oldest app build it may run in.")] = 0,
+    release: Annotated[Path, typer.Argument(help="The head release: a folder or a zip.")],
+    name: Annotated[str, typer.Option("--name", help="The head's name.")],
+    base: Annotated[list[Path], typer.Option("--base", help="A base release to prove it on; may be repeated.")],
+    base_id: BaseId = None,
+    number: Annotated[int | None, typer.Option("--release", help="Its number.", show_default="the next one")] = None,
     url: Url = None,
     token: Token = None,
     app_name: App = None,
     keys: Keys = None,
-    waive: Waive = (),  # type: ignore[assignment]
-    reason: WaiveReason = (),  # type: ignore[assignment]
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Check and prove everything, change nothing.")] = False,
+    min_os: Annotated[str, typer.Option(help="The oldest system it may run on.")] = "15",
+    max_os: Annotated[str | None, typer.Option(help="The newest system it may run on.")] = None,
+    min_app_build: Annotated[int, typer.Option(min=0, help="The oldest app build it may run in.")] = 0,
+    rebase: Annotated[str, typer.Option(help="What personal heads do: replay, merge, keep or discard.")] = "replay",
+    builder: Annotated[str, typer.Option(help="Who or what built it, for its provenance.")] = "headway",
+    waive: Waived = None,
+    reason: Reasons = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Check everything, send nothing.")] = False,
     as_json: AsJson = False,
 ) -> None:
-    """Prove a head on its bases, upload it and sign it. Nobody gets it before a channel offers it."""
-    from headway.contract.versions import parse_version
+    """Prove, upload and sign a head. Safe to repeat."""
     from headway.publisher.describe import HeadOptions
     from headway.publisher.publish import publish_head
 
     chosen = effective(url=url, token=token, app=app_name, keys=keys)
-    options = HeadOptions(min_os=parse_version(min_os, what="--min-os"), min_app_build=min_app_build, rebase=rebase)
-    with registry(chosen) as there:
+    options = HeadOptions(
+        min_os=parse_version(min_os, what="--min-os"),
+        max_os=None if max_os is None else parse_version(max_os, what="--max-os"),
+        min_app_build=min_app_build,
+        rebase=rebase,
+    )
+    with connect(chosen) as registry:
         done = publish_head(
-            there,
-            folder,
-            base_id=base_id,
+            registry,
+            release,
+            base_id=only_base_id(registry, base_id),
             name=name,
             bases=base,
-            signers=signers(chosen),
-            release=release,
+            signers=key_folder(chosen).all(),
+            release=number,
             options=options,
-            waivers=waivers_of(waive, reason),
+            builder=builder,
+            waivers=waivers(waive, reason),
             dry_run=dry_run,
-            on_progress=progress_of(name),
+            on_progress=UploadProgress(),
         )
-    for warning in done.warnings:
-        note(f"Note: {warning}")
+    say_published(done)
     if as_json:
-        print_json({"schema": 1, **asdict(done)})
-        return
-    state = "would be published" if dry_run else "published" if done.new else "was published already"
-    typer.echo(f"{name}@{done.version} {state} ({done.uploaded_bytes} bytes sent), manifest {done.manifest}")
-    if done.new and not dry_run:
-        note(f"Offer it: headway channels offer {name}@{done.version} --base-id {base_id} --permyriad 1000")
+        print_json(published_json(done))
 
 
 @app.command("list")
@@ -89,51 +91,47 @@ def list_heads(
     as_json: AsJson = False,
 ) -> None:
     """List head releases."""
-    with registry(effective(url=url, token=token, app=app_name)) as there:
-        rows = there.heads(name)
+    chosen = effective(url=url, token=token, app=app_name)
+    with connect(chosen) as registry:
+        records = registry.heads(name)
     if as_json:
-        print_json({"schema": 1, "heads": rows})
+        print_json({"schema": 1, "heads": records})
         return
-    table = [(f"{r['name']}@{r['release']}", r["base_id"], r["head"][:19], r["bytes"], r["state"]) for r in rows]
-    print_table(table, ("head", "base", "digest", "bytes", "state"))
-
-
-@app.command()
-def proofs(url: Url = None, token: Token = None, app_name: App = None, as_json: AsJson = False) -> None:
-    """Which head was proven on which base, and how well."""
-    with registry(effective(url=url, token=token, app=app_name)) as there:
-        rows = there.proofs()
-    if as_json:
-        print_json({"schema": 1, "proofs": rows})
-        return
-    table = [
-        (
-            f"{row['name']}@{row['release']}",
-            row["base"][:19],
-            f"{row['proof']['accuracy_permyriad'] / 100:.2f} %",
-            f"{row['proof']['probability_deviation_micro'] / 1e6:.6f}",
-            row["verdict"],
-        )
-        for row in rows
+    rows = [
+        (f"{r['name']}@{r['release']}", r["base_id"], r["state"], ",".join(r["labels"]), r["head"], r["checked"])
+        for r in records
     ]
-    print_table(table, ("head", "base", "golden accuracy", "deviation", "verdict"))
+    print_table(rows, ("head", "base", "state", "labels", "digest", "checked"))
 
 
 @app.command()
 def revoke(
-    reference: Annotated[str, typer.Argument(help="The release, for example topic@17.")],
-    base_id: BaseId,
+    reference: Annotated[str, typer.Argument(metavar="NAME@RELEASE", help="The release.")],
+    base_id: BaseId = None,
     url: Url = None,
     token: Token = None,
     app_name: App = None,
     keys: Keys = None,
 ) -> None:
-    """Mark a release as revoked under the publisher's signature: no device takes it any more."""
+    """Mark a release as revoked, under the publisher's signature: no device takes it any more."""
     from headway.publisher.publish import revoke_head
 
-    target = release_of(reference)
     chosen = effective(url=url, token=token, app=app_name, keys=keys)
-    with registry(chosen) as there:
-        done = revoke_head(there, base_id=base_id, name=target.name, release=target.number, signers=signers(chosen))
-    typer.echo(f"{reference} is revoked ({done.role} version {done.version})")
-    note("Devices that run it keep it; to order them off, use `headway channels recall`.")
+    release = release_of(reference)
+    with connect(chosen) as registry:
+        signed = revoke_head(
+            registry,
+            base_id=only_base_id(registry, base_id),
+            name=release.name,
+            release=release.number,
+            signers=key_folder(chosen).all(),
+        )
+    note(f"{reference} is {'now' if signed.changed else 'already'} revoked. To order devices off it, recall it too.")
+
+
+@app.command()
+def lineage(url: Url = None, token: Token = None, app_name: App = None) -> None:
+    """Print the graph of bases and heads as JSON: parents, and edges with contract and proof."""
+    chosen = effective(url=url, token=token, app=app_name)
+    with connect(chosen) as registry:
+        print_json({"schema": 1, **registry.lineage()})

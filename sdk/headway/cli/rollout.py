@@ -1,4 +1,4 @@
-"""``headway rollout``: watch a rollout and its decisions; advance, hold or halt it."""
+"""``headway rollout``: watch a rollout; advance, hold or halt it."""
 
 from __future__ import annotations
 
@@ -6,76 +6,78 @@ from typing import Annotated, Any
 
 import typer
 
-from headway.cli.connect import App, AsJson, Token, Url, effective, registry
-from headway.cli.output import print_json, print_table
+from headway.cli.output import note, print_json, print_table
+from headway.cli.registry import App, AsJson, Token, Url, connect, effective
 
-app = typer.Typer(help="Watch a rollout; advance, hold or halt it.", no_args_is_help=True)
+app = typer.Typer(help="Watch a rollout; advance, hold or halt it.", no_args_is_help=True, add_completion=False)
 
-Rollout = Annotated[str, typer.Argument(help="The rollout's id, as `headway rollout list` shows it.")]
+Rollout = Annotated[str, typer.Argument(help="A rollout's id; see `headway rollout list`.")]
 
 
 @app.command("list")
 def list_rollouts(url: Url = None, token: Token = None, app_name: App = None, as_json: AsJson = False) -> None:
-    """List all rollouts with what devices reported."""
-    with registry(effective(url=url, token=token, app=app_name)) as there:
-        rows = there.rollouts()
+    """List rollouts with what devices reported."""
+    with connect(effective(url=url, token=token, app=app_name)) as registry:
+        rollouts = registry.rollouts()
     if as_json:
-        print_json({"schema": 1, "rollouts": rows})
+        print_json({"schema": 1, "rollouts": rollouts})
     else:
-        print_table([_row(row) for row in rows], ("id", "release", "channel", "state", "share", "reported"))
-
-
-def _row(row: dict[str, Any]) -> tuple[object, ...]:
-    counts = ", ".join(f"{count} {kind.replace('_', ' ')}" for kind, count in row["counts"].items() if count)
-    share = f"{row['permyriad'] / 100:.2f} %"
-    return row["id"], f"{row['name']}@{row['release']}", row["channel"], row["state"], share, counts or "-"
+        _table(rollouts)
 
 
 @app.command()
 def show(rollout: Rollout, url: Url = None, token: Token = None, app_name: App = None, as_json: AsJson = False) -> None:
-    """Show a rollout and every decision about it, with its reason."""
-    with registry(effective(url=url, token=token, app=app_name)) as there:
-        row, decisions = there.rollout(rollout), there.decisions(rollout)
+    """Show one rollout and every decision about it."""
+    with connect(effective(url=url, token=token, app=app_name)) as registry:
+        record, decisions = registry.rollout(rollout), registry.decisions(rollout)
     if as_json:
-        print_json({"schema": 1, "rollout": row, "decisions": decisions})
+        print_json({"schema": 1, "rollout": record, "decisions": decisions})
         return
-    print_table([_row(row)], ("id", "release", "channel", "state", "share", "reported"))
-    typer.echo("")
-    print_table([(d["at"], d["action"], d["actor"], d["reason"]) for d in decisions], ("at", "action", "by", "why"))
-
-
-@app.command()
-def tick(rollout: Rollout, url: Url = None, token: Token = None, app_name: App = None, as_json: AsJson = False) -> None:
-    """Let the registry decide now, by what devices reported."""
-    with registry(effective(url=url, token=token, app=app_name)) as there:
-        answer = there.tick(rollout)
-    if as_json:
-        print_json({"schema": 1, **answer})
-    else:
-        typer.echo(f"{answer['decision']['action']}: {answer['decision']['reason']}")
+    _table([record])
+    for decision in decisions:
+        note(f"{decision['action']}: {decision['reason']}")
 
 
 @app.command()
 def advance(rollout: Rollout, url: Url = None, token: Token = None, app_name: App = None) -> None:
     """Go on to the next stage, or resume a held rollout."""
-    _command("advance", rollout, url, token, app_name)
+    with connect(effective(url=url, token=token, app=app_name)) as registry:
+        _table([registry.advance(rollout)])
 
 
 @app.command()
 def hold(rollout: Rollout, url: Url = None, token: Token = None, app_name: App = None) -> None:
     """Offer it to nobody new; who has it keeps it."""
-    _command("hold", rollout, url, token, app_name)
+    with connect(effective(url=url, token=token, app=app_name)) as registry:
+        _table([registry.hold(rollout)])
 
 
 @app.command()
 def halt(rollout: Rollout, url: Url = None, token: Token = None, app_name: App = None) -> None:
-    """Stop it for good. Devices that have the release keep it: ordering them off is `headway channels recall`."""
-    _command("halt", rollout, url, token, app_name)
+    """Stop it for good."""
+    with connect(effective(url=url, token=token, app=app_name)) as registry:
+        _table([registry.halt(rollout)])
 
 
-def _command(action: str, rollout: str, url: str | None, token: str | None, app_name: str | None) -> None:
-    with registry(effective(url=url, token=token, app=app_name)) as there:
-        row = getattr(there, action)(rollout)
-    typer.echo(
-        f"{row['name']}@{row['release']} on {row['channel']} is {row['state']} at {row['permyriad'] / 100:.2f} %"
-    )
+@app.command()
+def tick(rollout: Rollout, url: Url = None, token: Token = None, app_name: App = None) -> None:
+    """Let the registry decide about it now."""
+    with connect(effective(url=url, token=token, app=app_name)) as registry:
+        answer = registry.tick(rollout)
+    note(f"{answer['decision']['action']}: {answer['decision']['reason']}")
+    _table([answer["rollout"]])
+
+
+def _table(rollouts: list[dict[str, Any]]) -> None:
+    rows = [
+        (
+            r["id"],
+            f"{r['name']}@{r['release']}",
+            r["channel"],
+            r["state"],
+            f"{r['permyriad'] / 100:g} %",
+            ", ".join(f"{kind} {count}" for kind, count in sorted(r.get("counts", {}).items())) or "-",
+        )
+        for r in rollouts
+    ]
+    print_table(rows, ("id", "release", "channel", "state", "share", "reported"))

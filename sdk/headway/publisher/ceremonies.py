@@ -29,9 +29,10 @@ from headway.trust.ceremony import (
 )
 from headway.trust.client import utc_now
 from headway.trust.keys import KeyFolder, PublicKey, Signer, SigningKey
+from headway.trust.offline import SigningRequest
 from headway.trust.online import OnlineKeys
 from headway.trust.repository import ROOT, TARGETS, Holders, TrustFiles, TrustPlan, create_trust, sign_with_holders
-from headway.trust.roles import BASES, heads_role, sign_heads
+from headway.trust.roles import BASES, edit, heads_role, sign_heads
 from headway.trust.storage import FolderStorage
 from headway.trust.wire import facts
 
@@ -168,6 +169,20 @@ def change_threshold(
     draft = next_targets(registry.role(TARGETS), {role: Holders(delegated[role].keys, threshold)}, now=now())
     _post_targets(registry, draft, keys.all())
     return renew_role(registry, role, keys.all(), now())
+
+
+def renew_any(registry: Registry, keys: KeyFolder, role: str, *, now: Now = utc_now) -> SignedRole:
+    """Sign any publisher's role anew without a change, root and targets too; raises as :func:`change_threshold`."""
+    if role == ROOT:
+        return _post_root(registry, RootChange(), keys.all(), now)
+    return renew_role(registry, role, keys.all(), now())
+
+
+def renewal_request(registry: Registry, role: str, *, now: Now = utc_now) -> SigningRequest:
+    """A role's next version, unchanged and unsigned, for signing by file exchange."""
+    current = registry.role(role)
+    data = next_root(current, RootChange(), now=now()) if role == ROOT else edit(current, role, now=now())
+    return SigningRequest(registry.app, role, data)
 
 
 def status(registry: Registry, keys: KeyFolder) -> tuple[RoleStatus, ...]:

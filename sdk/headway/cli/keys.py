@@ -1,0 +1,224 @@
+"""``headway keys``: an app's signing keys and who may sign what, from the first ceremony to a theft."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from headway.cli.output import note, print_json, print_table
+from headway.cli.registry import App, AsJson, Keys, Token, Url, connect, effective, key_folder
+
+app = typer.Typer(help="Create and care for an app's signing keys.", no_args_is_help=True, add_completion=False)
+
+Role = Annotated[str, typer.Argument(help="root, targets, bases or heads-BASE_ID.")]
+
+
+@app.command()
+def create(
+    base_id: Annotated[list[str], typer.Option("--base-id", help="A base that heads will be published for.")],
+    url: Url = None,
+    token: Token = None,
+    app_name: App = None,
+    keys: Keys = None,
+    count: Annotated[int, typer.Option(min=1, max=9, help="Keys of root and of targets, each.")] = 3,
+    threshold: Annotated[int, typer.Option(min=1, max=9, help="How many of them must sign.")] = 2,
+) -> None:
+    """Create an app: its keys here, its first signed metadata on the registry. Safe to repeat."""
+    from headway.publisher.ceremonies import KeyPlan, create_app, embedded_root
+
+    chosen = effective(url=url, token=token, app=app_name, keys=keys)
+    folder = key_folder(chosen)
+    with connect(chosen) as registry:
+        new = create_app(registry, folder, base_id, plan=KeyPlan(count, threshold))
+    note(f"{'Created' if new else 'Already created:'} the app {registry.app}. Keys: {folder.folder}.")
+    note("Move the root and targets keys to media that stay offline; daily publishing needs only 'publisher'.")
+    note("Embed this root in the app:")
+    typer.echo(str(embedded_root(folder)))
+
+
+@app.command()
+def show(
+    url: Url = None, token: Token = None, app_name: App = None, keys: Keys = None, as_json: AsJson = False
+) -> None:
+    """Show every role, who holds it, and when it expires."""
+    from headway.publisher.ceremonies import status
+
+    chosen = effective(url=url, token=token, app=app_name, keys=keys)
+    with connect(chosen) as registry:
+        rows = status(registry, key_folder(chosen))
+    if as_json:
+        roles = [
+            {
+                "role": row.role,
+                "version": row.version,
+                "threshold": row.threshold,
+                "expires": row.expires.strftime("%Y-%m-%dT%H:%M:%SZ"),
+                "keys": [{"keyid": keyid, "name": name} for keyid, name in row.keys],
+            }
+            for row in rows
+        ]
+        print_json({"schema": 1, "app": registry.app, "roles": roles})
+        return
+    table = [
+        (
+            row.role,
+            row.version,
+            f"{row.threshold} of {len(row.keys)}",
+            f"{row.expires:%Y-%m-%d}",
+            ", ".join(name or f"{keyid[:12]}…" for keyid, name in row.keys),
+        )
+        for row in rows
+    ]
+    print_table(table, ("role", "version", "signatures", "expires", "keys"))
+
+
+@app.command()
+def export(
+    out: Annotated[Path, typer.Argument(help="Where to write root.json.")],
+    url: Url = None,
+    token: Token = None,
+    app_name: App = None,
+) -> None:
+    """Write the newest root, to embed in the next build of the app."""
+    chosen = effective(url=url, token=token, app=app_name)
+    with connect(chosen) as registry:
+        out.write_bytes(registry.role("root"))
+    note(f"Wrote {out}.")
+
+
+@app.command()
+def rotate(
+    name: Annotated[str, typer.Argument(help="A key's name, or the id of one that is lost.")],
+    url: Url = None,
+    token: Token = None,
+    app_name: App = None,
+    keys: Keys = None,
+) -> None:
+    """Replace a key by a new one in every role it holds. Safe to repeat; also after a loss or theft."""
+    from headway.publisher.ceremonies import rotate_key
+
+    chosen = effective(url=url, token=token, app=app_name, keys=keys)
+    with connect(chosen) as registry:
+        new_name, new = rotate_key(registry, key_folder(chosen), name)
+    note(f"{name} is replaced by {new_name} ({new.public.keyid[:12]}…). Destroy the old key's file and its copies.")
+
+
+@app.command()
+def revoke(
+    keyid: Annotated[str, typer.Argument(help="The id of a publisher's key.")],
+    url: Url = None,
+    token: Token = None,
+    app_name: App = None,
+    keys: Keys = None,
+) -> None:
+    """Take a publisher's key out of every role, where others hold those roles too."""
+    from headway.publisher.ceremonies import revoke_key
+
+    chosen = effective(url=url, token=token, app=app_name, keys=keys)
+    with connect(chosen) as registry:
+        revoke_key(registry, key_folder(chosen), keyid)
+    note(f"{keyid[:12]}… may sign nothing any more.")
+
+
+@app.command()
+def threshold(
+    role: Role,
+    count: Annotated[int, typer.Argument(min=1, help="How many of its keys must sign.")],
+    url: Url = None,
+    token: Token = None,
+    app_name: App = None,
+    keys: Keys = None,
+) -> None:
+    """Change how many signatures a role needs."""
+    from headway.publisher.ceremonies import change_threshold
+
+    chosen = effective(url=url, token=token, app=app_name, keys=keys)
+    with connect(chosen) as registry:
+        signed = change_threshold(registry, key_folder(chosen), role, count)
+    note(f"{role} needs {count} signature(s) from version {signed.version} on.")
+
+
+@app.command()
+def delegate(
+    base_id: Annotated[str, typer.Argument(help="The new base.")],
+    url: Url = None,
+    token: Token = None,
+    app_name: App = None,
+    keys: Keys = None,
+) -> None:
+    """Let the publishers of bases sign heads on a new base."""
+    from headway.publisher.ceremonies import delegate_base
+
+    chosen = effective(url=url, token=token, app=app_name, keys=keys)
+    with connect(chosen) as registry:
+        delegate_base(registry, key_folder(chosen), base_id)
+    note(f"Heads may now be published for {base_id}.")
+
+
+@app.command()
+def renew(role: Role, url: Url = None, token: Token = None, app_name: App = None, keys: Keys = None) -> None:
+    """Sign a role anew before it expires, without a change."""
+    from headway.publisher.ceremonies import renew_any
+
+    chosen = effective(url=url, token=token, app=app_name, keys=keys)
+    with connect(chosen) as registry:
+        signed = renew_any(registry, key_folder(chosen), role)
+    note(f"{role} is now version {signed.version}.")
+
+
+@app.command()
+def request(
+    role: Role,
+    out: Annotated[Path, typer.Option("--out", help="Where to write the request.")],
+    url: Url = None,
+    token: Token = None,
+    app_name: App = None,
+) -> None:
+    """Write a role's renewal as a signing request, for holders who never see a network."""
+    from headway.publisher.ceremonies import renewal_request
+    from headway.trust.offline import describe
+
+    chosen = effective(url=url, token=token, app=app_name)
+    with connect(chosen) as registry:
+        asked = renewal_request(registry, role)
+    out.write_bytes(asked.to_bytes())
+    note(f"Wrote {out}: {describe(asked)}")
+
+
+@app.command()
+def sign(
+    request_file: Annotated[Path, typer.Argument(help="A signing request.")],
+    key: Annotated[str, typer.Option("--key", help="The name of the key to sign with.")],
+    out: Annotated[Path, typer.Option("--out", help="Where to write the signature.")],
+    keys: Keys = None,
+) -> None:
+    """Sign a request, offline. Says first what the signature will mean."""
+    from headway.trust.offline import SigningRequest, answer, describe
+
+    asked = SigningRequest.from_bytes(request_file.read_bytes())
+    note(f"Signing {describe(asked)}")
+    signer = key_folder(effective(keys=keys)).load(key)
+    out.write_bytes(answer(asked, signer).to_bytes())
+    note(f"Wrote {out}.")
+
+
+@app.command()
+def merge(
+    request_file: Annotated[Path, typer.Argument(help="The signing request.")],
+    signatures: Annotated[list[Path], typer.Argument(help="The signature files.")],
+    url: Url = None,
+    token: Token = None,
+    app_name: App = None,
+) -> None:
+    """Put signatures into a request and post the role."""
+    from headway.trust.offline import DetachedSignature, SigningRequest
+    from headway.trust.offline import merge as put_together
+
+    asked = SigningRequest.from_bytes(request_file.read_bytes())
+    data = put_together(asked, [DetachedSignature.from_bytes(path.read_bytes()) for path in signatures])
+    chosen = effective(url=url, token=token, app=app_name or asked.app)
+    with connect(chosen) as registry:
+        posted = registry.post_role(asked.role, data)
+    note(f"{asked.role} is now version {posted.version}.")
