@@ -42,8 +42,7 @@ class BatchOrder:
 
     def epoch(self, index: int) -> Iterator[Indices]:
         """Yield the sample indices of each mini-batch of epoch *index* (from 0, in turn)."""
-        if self._shuffles(index):
-            shuffle(self._order, self._random)
+        self.order_of(index)
         size = self.plan.mini_batch_size
         for start in range(0, self.samples, size):
             rows = self._order[start : start + size]
@@ -52,6 +51,12 @@ class BatchOrder:
             self._buffer = rows + self._buffer[len(rows) :]
             if rows:
                 yield np.array(rows, dtype=np.int64)
+
+    def order_of(self, index: int) -> list[int]:
+        """Return the order of the samples in epoch *index* (from 0, in turn; each may be asked for once)."""
+        if self._shuffles(index):
+            shuffle(self._order, self._random)
+        return self._order
 
     def _shuffles(self, index: int) -> bool:
         if not self.plan.shuffle or self.semantics.shuffle_rule == "none":

@@ -1,0 +1,148 @@
+"""What a fleet trains: one job per device, and what comes back."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from headway.coreml.head import HeadWeights
+from headway.coreml.model import MLModel
+from headway.coreml.neuralnetwork.dense import InnerProduct
+from headway.coreml.neuralnetwork.pointwise import Activation
+from headway.coreml.update.errors import MLModelError, feature_error
+from headway.coreml.update.plan import TrainingPlan
+from headway.coreml.update.trainer import split_chain
+from headway.coreml.weights import Float32
+
+__all__ = ["FleetJob", "FleetResult", "Prepared", "Stack", "prepare", "stack_of"]
+
+
+@dataclass(frozen=True, eq=False)
+class FleetJob:
+    """One device's training: its head, its samples, and its plan (the head's own when None).
+
+    *features* is float32 ``[n, D]``, *labels* class indices ``[n]``.  Jobs that start from one head should share the
+    :class:`MLModel` object: work that depends only on it is then done once.
+    """
+
+    model: MLModel
+    features: Float32
+    labels: NDArray[Any]
+    plan: TrainingPlan | None = None
+
+
+@dataclass(frozen=True, eq=False)
+class FleetResult:
+    """The trained weights by key and the loss at the end of each epoch; or the error, and then no weights."""
+
+    weights: HeadWeights = field(default_factory=dict)
+    losses: tuple[float, ...] = ()
+    error: MLModelError | None = None
+
+
+@dataclass(frozen=True)
+class Stack:
+    """A head that is only dense layers: their names, widths (input to classes), and the activations between."""
+
+    names: tuple[str, ...]
+    widths: tuple[int, ...]
+    activations: tuple[str, ...]
+
+
+@dataclass(frozen=True, eq=False)
+class Prepared:
+    """A job whose samples were checked; *stack* is None for a head that only the single engine trains."""
+
+    job: FleetJob
+    plan: TrainingPlan
+    stack: Stack | None
+    features: Float32
+    labels: NDArray[np.int64]
+
+    @property
+    def count(self) -> int:
+        """Number of samples."""
+        return len(self.labels)
+
+
+class _Heads:
+    """What depends on the head alone, computed once per model object."""
+
+    def __init__(self) -> None:
+        self._plans: dict[int, TrainingPlan] = {}
+        self._stacks: dict[int, Stack | None] = {}
+
+    def plan(self, job: FleetJob) -> TrainingPlan:
+        if job.plan is not None:
+            return job.plan
+        if id(job.model) not in self._plans:
+            self._plans[id(job.model)] = job.model.training_plan()
+        return self._plans[id(job.model)]
+
+    def stack(self, model: MLModel, plan: TrainingPlan) -> Stack | None:
+        if id(model) not in self._stacks:
+            self._stacks[id(model)] = stack_of(model, plan)
+        return self._stacks[id(model)]
+
+
+def prepare(jobs: list[FleetJob]) -> list[Prepared | MLModelError]:
+    """Check the samples of *jobs*; a job that cannot be trained gives its error in its place."""
+    heads = _Heads()
+    found: list[Prepared | MLModelError] = []
+    for job in jobs:
+        try:
+            found.append(_prepare(job, heads))
+        except MLModelError as error:
+            found.append(error)
+    return found
+
+
+def _prepare(job: FleetJob, heads: _Heads) -> Prepared:
+    plan = heads.plan(job)
+    stack = heads.stack(job.model, plan)
+    features = np.ascontiguousarray(job.features, dtype=np.float32)
+    labels = np.asarray(job.labels).reshape(-1)
+    if stack is not None:
+        _check(features, labels, stack)
+    return Prepared(job, plan, stack, features, labels.astype(np.int64, copy=False))
+
+
+def _check(features: Float32, labels: NDArray[Any], stack: Stack) -> None:
+    width, classes = stack.widths[0], stack.widths[-1]
+    fits = features.ndim == 2 and features.shape == (len(labels), width) and len(labels) > 0
+    if not fits or labels.dtype.kind not in "iu":
+        raise feature_error(
+            f"The samples are {list(features.shape)} features and {len(labels)} {labels.dtype} labels.",
+            f"Give float32 [n, {width}] and n integers.",
+        )
+    if labels.min() < 0 or labels.max() >= classes:
+        raise feature_error("A label is no class of the head.", f"Labels are 0 to {classes - 1}.")
+    # A sum is finite exactly when no value is NaN or infinite, short of an overflow, which is as bad.
+    if not np.isfinite(features.sum(dtype=np.float64)):
+        raise feature_error("The features are not finite.", "Compute them again.")
+
+
+def stack_of(model: MLModel, plan: TrainingPlan) -> Stack | None:
+    """Return the dense stack that *model* is, or None when it is anything else."""
+    network = model.head().network
+    frozen, trained = split_chain(network, plan.loss)
+    if plan.loss.kind != "cross_entropy" or frozen.nodes or model.head() is not model.executor:
+        return None
+    names: list[str] = []
+    widths: list[int] = []
+    activations: list[str] = []
+    for node in trained.nodes:
+        layer = node.layer
+        if isinstance(layer, InnerProduct) and layer.has_bias and node.updatable and len(activations) == len(names):
+            widths += [layer.channels_in, layer.channels_out] if not names else [layer.channels_out]
+            names.append(layer.name)
+        elif isinstance(layer, Activation) and len(activations) < len(names):
+            activations.append(layer.kind)
+        else:
+            return None
+    if len(names) != len(activations) + 1 or len(model.description.inputs) != 1:
+        return None
+    return Stack(tuple(names), tuple(widths), tuple(activations))
