@@ -3,15 +3,16 @@
 Layout, from coremltools' MILBlob ``StorageFormat.hpp``: a 64-byte header (entry count u32, version u32), then per
 entry a 64-byte record (sentinel 0xDEADBEEF u32, type u32, size u64, data offset u64, padding bits u64) that MIL points
 at, and the data. Values are little-endian; sub-byte elements are packed from the least significant bit.
-The file is mapped, not read: a weight costs memory only while somebody holds it.
+A weight is read when it is asked for and kept by nobody here, so a large package costs one weight at a time.
 """
 
 from __future__ import annotations
 
+import io
 import math
 import struct
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import numpy as np
 from numpy.typing import NDArray
@@ -47,7 +48,7 @@ def unpack_bits(packed: NDArray[np.uint8], bits: int, count: int, *, signed: boo
 
 
 class BlobFile:
-    """One weight file, mapped from disk or held in memory.
+    """One weight file, on disk or in memory.
 
     Raises :class:`RefusedError` (``weights``) when it is not a version-2 blob.
     """
@@ -55,40 +56,43 @@ class BlobFile:
     def __init__(self, name: str, source: Path | bytes) -> None:
         self._name = name
         try:
-            self._bytes: NDArray[np.uint8] = (
-                np.frombuffer(source, np.uint8)
-                if isinstance(source, bytes)
-                else np.memmap(source, dtype=np.uint8, mode="r")
-            )
-        except (OSError, ValueError) as error:
-            raise self._refuse(f"cannot be opened ({type(error).__name__})") from error
-        if self._bytes.size < _RECORD_SIZE:
+            self._file: BinaryIO = io.BytesIO(source) if isinstance(source, bytes) else source.open("rb")
+            self._size = self._file.seek(0, io.SEEK_END)
+        except OSError as error:
+            raise self._refuse(f"cannot be opened ({error.strerror})") from error
+        if self._size < _RECORD_SIZE:
             raise self._refuse("is shorter than its header")
-        _, version = _HEADER.unpack_from(self._bytes.data, 0)
+        _, version = _HEADER.unpack(self._bytes(0, _HEADER.size))
         if version != _VERSION:
             raise self._refuse(f"has storage version {version}, expected {_VERSION}")
 
     def read(self, offset: int, dtype: MilDType, count: int) -> NDArray[Any]:
-        """Return the *count* elements of *dtype* whose record is at *offset*; byte-sized types are views of the file.
+        """Return the *count* elements of *dtype* whose record is at *offset*.
 
         Raises :class:`RefusedError` when the record is not one, is of another type or size, or leaves the file.
         """
-        size = self._bytes.size
-        if offset < 0 or offset + _RECORD_SIZE > size:
+        if offset < 0 or offset + _RECORD_SIZE > self._size:
             raise self._refuse(f"has no record at offset {offset}")
-        sentinel, code, nbytes, start, _ = _RECORD.unpack_from(self._bytes.data, offset)
+        sentinel, code, nbytes, start, _ = _RECORD.unpack(self._bytes(offset, _RECORD.size))
         if sentinel != _SENTINEL:
             raise self._refuse(f"has no record at offset {offset} (wrong sentinel)")
         if code != dtype.blob_code:
             raise self._refuse(f"stores type {code} at offset {offset}, the program expects {dtype.name}")
         if nbytes != math.ceil(count * dtype.bits / 8):
             raise self._refuse(f"stores {nbytes} bytes at offset {offset}, the program expects {count} × {dtype.name}")
-        if start + nbytes > size or start % min(64, dtype.numpy.itemsize):
+        if start + nbytes > self._size or start % min(64, dtype.numpy.itemsize):
             raise self._refuse(f"points outside itself at offset {offset}")
-        raw = self._bytes[start : start + nbytes]
+        raw = self._bytes(start, nbytes)
         if dtype.bits < 8:
-            return unpack_bits(np.asarray(raw), dtype.bits, count, signed=dtype.numpy.kind == "i")
-        return np.asarray(raw).view(dtype.numpy.newbyteorder("<"))
+            return unpack_bits(np.frombuffer(raw, np.uint8), dtype.bits, count, signed=dtype.numpy.kind == "i")
+        return np.frombuffer(raw, dtype.numpy.newbyteorder("<"))
+
+    def _bytes(self, start: int, count: int) -> bytes:
+        self._file.seek(start)
+        data = self._file.read(count)
+        if len(data) != count:
+            raise self._refuse("became shorter while it was read")
+        return data
 
     def _refuse(self, what: str) -> RefusedError:
         return RefusedError(

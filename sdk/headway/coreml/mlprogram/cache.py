@@ -15,12 +15,12 @@ from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 
+from headway.coreml.mlprogram.artefact import PORTS
+
 __all__ = ["CACHE_BUDGET_BYTES", "cached", "default_cache_dir"]
 
 CACHE_BUDGET_BYTES = 2 << 30
 """Total size beyond which old entries are removed when a new one is added."""
-
-_DONE = "ports.json"
 
 
 def default_cache_dir() -> Path:
@@ -38,7 +38,7 @@ def cached(root: Path, key: str, build: Callable[[Path], None]) -> Path:
     *build* must write ``ports.json`` last. Errors of *build* pass through and leave nothing behind.
     """
     folder = root / hashlib.sha256(key.encode()).hexdigest()[:32]
-    if (folder / _DONE).is_file():
+    if (folder / PORTS).is_file():
         with suppress(OSError):
             os.utime(folder)
         return folder

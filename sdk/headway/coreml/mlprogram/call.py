@@ -57,6 +57,7 @@ class State:
         # The constant is kept beside its name so that its id stays its own.
         self.written: dict[tuple[int, str], tuple[Constant, str]] = {}
         self.reshaped_from: dict[str, str] = {}
+        self.rows: dict[str, str] = {}
         self.quantised: dict[str, tuple[str, str, str]] = {}
         self.items: str | None = None
 
@@ -197,6 +198,21 @@ class Call:
     def to_out(self, name: str) -> str:
         """Reshape *name* to the declared result shape, keeping the batch."""
         return self.reshape(name, [-1, *self.out_shape] if self.batched else list(self.out_shape))
+
+    def rows_of(self, tensor: Tensor) -> str | None:
+        """The matrix ``[rows, width]`` that *tensor* is a reshaped view of, when a matrix product made it."""
+        return self.state.rows.get(tensor.name) if tensor.name is not None else None
+
+    def as_rows(self, name: str, width: int) -> str:
+        """*name* as a matrix ``[rows, width]``: the one it came from, or a reshape."""
+        known = self.state.rows.get(name)
+        return self.reshape(name, [-1, width]) if known is None else known
+
+    def from_rows(self, rows: str) -> str:
+        """The result in its declared shape, given as a matrix; later row-wise operations go on with the matrix."""
+        result = self.to_out(rows)
+        self.state.rows[result] = rows
+        return result
 
     def scalar(self, value: float) -> str:
         """A constant of the result's ONNX type."""

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from headway.contract.errors import RefusedError
-from headway.coreml.mlprogram.translate import Port
+from headway.coreml.mlprogram.artefact import Port
 
 __all__ = ["Feeds", "arrange", "fits"]
 

@@ -7,7 +7,6 @@ never holds more than one weight in memory.
 from __future__ import annotations
 
 import math
-from pathlib import Path
 from typing import Any, BinaryIO
 
 import numpy as np
@@ -15,13 +14,14 @@ import onnx
 from numpy.typing import NDArray
 from onnx import TensorProto, helper
 
-__all__ = ["OPSET", "Graph"]
+from headway.coreml.mlprogram.artefact import WEIGHTS
+
+__all__ = ["OPSET", "Graph", "value_info"]
 
 OPSET = 21
 _IR_VERSION = 10
 _ALIGN = 64
 _INLINE_BYTES = 1024
-WEIGHTS = "weights.bin"
 
 
 class Graph:
@@ -85,9 +85,19 @@ class Graph:
         """A rank-0 constant."""
         return self.constant(np.asarray(value, dtype=dtype))
 
+    def _needed(self, wanted: set[str]) -> list[Any]:
+        """The nodes that the *wanted* values depend on; emitters may append views that nobody uses."""
+        kept = []
+        for node in reversed(self._nodes):
+            if wanted.intersection(node.output):
+                wanted.update(node.input)
+                kept.append(node)
+        return kept[::-1]
+
     def model(self, inputs: list[Any], outputs: list[Any]) -> bytes:
         """Return the serialised model with the given ``ValueInfoProto`` inputs and outputs."""
-        graph = helper.make_graph(self._nodes, "headway", inputs, outputs, self._initialisers)
+        nodes = self._needed({output.name for output in outputs})
+        graph = helper.make_graph(nodes, "headway", inputs, outputs, self._initialisers)
         opsets = [helper.make_opsetid("", OPSET), helper.make_opsetid("com.microsoft", 1)]
         model = helper.make_model(graph, opset_imports=opsets, producer_name="headway", ir_version=_IR_VERSION)
         data: bytes = model.SerializeToString()
@@ -97,8 +107,3 @@ class Graph:
 def value_info(name: str, dtype: np.dtype[Any], shape: tuple[int | str | None, ...]) -> Any:
     """Describe a graph input or output; a string names a dynamic dimension."""
     return helper.make_tensor_value_info(name, helper.np_dtype_to_tensor_dtype(dtype), list(shape))
-
-
-def weights_path(folder: Path) -> Path:
-    """Where the side file of a compiled artefact lies."""
-    return folder / WEIGHTS

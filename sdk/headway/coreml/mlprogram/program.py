@@ -7,10 +7,9 @@ elsewhere. What a device computes is not claimed.
 
 from __future__ import annotations
 
-import json
+import gc
 import tempfile
 from collections.abc import Mapping
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -19,34 +18,23 @@ import onnxruntime as ort
 from numpy.typing import NDArray
 
 from headway.contract.errors import IncompatibleError, RefusedError
+from headway.coreml.mlprogram.artefact import COMPILER_VERSION, MODEL, read_ports
 from headway.coreml.mlprogram.cache import cached, default_cache_dir
 from headway.coreml.mlprogram.failures import broken
 from headway.coreml.mlprogram.feeds import Feeds, arrange, fits
-from headway.coreml.mlprogram.graph import WEIGHTS, Graph
 from headway.coreml.mlprogram.options import ProgramOptions
-from headway.coreml.mlprogram.reader import read_function
-from headway.coreml.mlprogram.translate import Port, can_batch, translate
 from headway.coreml.package import Package, read_package
 
-__all__ = ["COMPILER_VERSION", "Program", "compile_program"]
-
-COMPILER_VERSION = 1
-"""Raised whenever the same package compiles to another graph: old cache entries are then ignored."""
-
-_MODEL = "model.onnx"
-_PORTS = "ports.json"
+__all__ = ["Program", "compile_program"]
 
 
 class Program:
     """An executable ML Program. Safe to share between threads; one session of ONNX Runtime."""
 
     def __init__(self, folder: Path, options: ProgramOptions) -> None:
-        described = json.loads((folder / _PORTS).read_text())
-        self.inputs: tuple[Port, ...] = tuple(_port(entry) for entry in described["inputs"])
-        self.outputs: tuple[Port, ...] = tuple(_port(entry) for entry in described["outputs"])
-        self.batched: bool = described["batched"]
+        self.inputs, self.outputs, self.batched = read_ports(folder)
         self.options = options
-        self._session = _session(folder / _MODEL, options)
+        self._session = _session(folder / MODEL, options)
 
     @property
     def runtime(self) -> str:
@@ -110,20 +98,11 @@ def compile_program(source: Package | Path | str, options: ProgramOptions | None
 
 
 def _build(package: Package, options: ProgramOptions, folder: Path) -> None:
-    function = read_function(package.spec, package.weight_file)
-    with (folder / WEIGHTS).open("wb") as weights:
-        translation = translate(function, Graph(weights), options, batch=can_batch(function))
-    (folder / _MODEL).write_bytes(translation.model)
-    described = {
-        "inputs": [asdict(port) for port in translation.inputs],
-        "outputs": [asdict(port) for port in translation.outputs],
-        "batched": translation.batched,
-    }
-    (folder / _PORTS).write_text(json.dumps(described))
+    # Imported here: a cached artefact needs neither the translator nor onnx, a quarter of a second and 13 MB.
+    from headway.coreml.mlprogram.compiler import build
 
-
-def _port(entry: dict[str, Any]) -> Port:
-    return Port(entry["name"], entry["value"], entry["dtype"], tuple(entry["shape"]))
+    build(package, options, folder)
+    gc.collect()  # the translation is full of cycles; without this its memory is still held while the session loads
 
 
 def _session(model: Path, options: ProgramOptions) -> Any:

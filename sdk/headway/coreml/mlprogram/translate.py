@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from headway.coreml.mlprogram.artefact import Port
 from headway.coreml.mlprogram.call import Call, State, Tensor, onnx_dtype
 from headway.coreml.mlprogram.constants import Dense
 from headway.coreml.mlprogram.failures import broken, unsupported
@@ -19,7 +20,7 @@ from headway.coreml.mlprogram.ir import Function, Literal, Operation, Reference,
 from headway.coreml.mlprogram.ops import EMITTERS, FOLDERS
 from headway.coreml.mlprogram.options import ProgramOptions
 
-__all__ = ["Port", "Translation", "can_batch", "translate"]
+__all__ = ["Translation", "can_batch", "translate"]
 
 # Results that are merely moved inputs: already rounded.
 _MOVES = frozenset(
@@ -29,16 +30,6 @@ _MOVES = frozenset(
         *("gather", "gather_along_axis", "gather_nd", "relu"),
     ]
 )
-
-
-@dataclass(frozen=True, slots=True)
-class Port:
-    """One input or output of the compiled graph: MIL name, name in the graph, numpy type there, shape per item."""
-
-    name: str
-    value: str
-    dtype: str
-    shape: tuple[int | None, ...]
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,12 +8,9 @@ import numpy as np
 
 from headway.coreml.mlprogram.call import Call, Emit
 from headway.coreml.mlprogram.failures import unsupported
+from headway.coreml.mlprogram.ops.elementwise import pointwise
 
 __all__ = ["TABLE"]
-
-
-def _plain(onnx: str) -> Emit:
-    return lambda call: call.graph.node(onnx, call.arg("x"))
 
 
 def _softmax(call: Call) -> str:
@@ -43,13 +40,18 @@ def _prelu(call: Call) -> str:
     return call.graph.node("PRelu", call.arg("x"), _per_channel(call, "alpha"))
 
 
-def _gelu(call: Call) -> str:
-    mode, x = str(call.value("mode", "EXACT")), call.arg("x")
-    if mode == "EXACT":
-        return call.graph.node("Gelu", x, approximate="none")
-    if mode == "TANH_APPROXIMATION":
-        return call.graph.node("Gelu", x, approximate="tanh")
+_GELU = {
+    "EXACT": pointwise("Gelu", approximate="none"),
+    "TANH_APPROXIMATION": pointwise("Gelu", approximate="tanh"),
+}
+
+
+def _gelu(call: Call) -> str | tuple[str, ...]:
+    mode = str(call.value("mode", "EXACT"))
+    if mode in _GELU:
+        return _GELU[mode](call)
     if mode == "SIGMOID_APPROXIMATION":
+        x = call.arg("x")
         gate = call.graph.node("Sigmoid", call.graph.node("Mul", x, call.scalar(1.702)))
         return call.graph.node("Mul", x, gate)
     raise unsupported("gelu", call.where, f"has the unknown mode {mode!r}")
@@ -97,11 +99,11 @@ def _thresholded_relu(call: Call) -> str:
 
 
 TABLE: dict[str, Emit] = {
-    "relu": _plain("Relu"),
-    "sigmoid": _plain("Sigmoid"),
-    "tanh": _plain("Tanh"),
-    "softplus": _plain("Softplus"),
-    "softsign": _plain("Softsign"),
+    "relu": pointwise("Relu"),
+    "sigmoid": pointwise("Sigmoid"),
+    "tanh": pointwise("Tanh"),
+    "softplus": pointwise("Softplus"),
+    "softsign": pointwise("Softsign"),
     "softmax": _softmax,
     "relu6": _relu6,
     "leaky_relu": _leaky_relu,

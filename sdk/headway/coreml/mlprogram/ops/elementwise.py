@@ -6,16 +6,22 @@ to even, ``log``, ``rsqrt`` and ``inverse`` add their epsilon to the argument.
 
 from __future__ import annotations
 
+import math
+from typing import Any
+
 import numpy as np
 
-from headway.coreml.mlprogram.call import Call, Emit, onnx_dtype
+from headway.coreml.mlprogram.call import Call, Emit, Tensor, onnx_dtype
 from headway.coreml.mlprogram.dtypes import dtype_named
 
-__all__ = ["TABLE"]
+__all__ = ["TABLE", "pointwise"]
 
 
 def _binary(onnx: str, *, negate: bool = False) -> Emit:
     def emit(call: Call) -> str:
+        rows = row_operands(call)
+        if rows is not None:
+            return call.from_rows(call.graph.node(onnx, *rows))
         x, y = call.aligned(call.tensor("x"), call.tensor("y"))
         result = call.graph.node(onnx, x, y)
         return call.graph.node("Not", result) if negate else result
@@ -23,8 +29,45 @@ def _binary(onnx: str, *, negate: bool = False) -> Emit:
     return emit
 
 
-def _unary(onnx: str) -> Emit:
-    return lambda call: call.graph.node(onnx, call.arg("x"))
+def row_operands(call: Call) -> tuple[str, str] | None:
+    """Both operands as matrices, when one is a product's matrix and the other has its shape or is one row of it."""
+    x, y = call.tensor("x"), call.tensor("y")
+    found = (call.rows_of(x), call.rows_of(y))
+    if found == (None, None) or call.out.dtype.numpy.kind != "f" or None in call.out.shape:
+        return None
+    names = []
+    for tensor, rows in zip((x, y), found, strict=True):
+        if rows is None:
+            rows = _other_rows(call, tensor)
+        elif tensor.type.shape != call.out.shape:
+            rows = None
+        if rows is None:
+            return None
+        names.append(rows)
+    return names[0], names[1]
+
+
+def _other_rows(call: Call, tensor: Tensor) -> str | None:
+    width = call.out_shape[-1]
+    if tensor.type.shape == call.out.shape and tensor.batched == call.batched and tensor.constant is None:
+        return call.as_rows(call.name(tensor), width)
+    constant = tensor.constant
+    if constant is None or math.prod(tensor.shape) not in (1, width) or tensor.shape[-1:] not in ((1,), (width,)):
+        return None
+    dtype = onnx_dtype(tensor.type.dtype)
+    return call.written(constant, "row", lambda: constant.array().astype(dtype).reshape(-1))
+
+
+def pointwise(onnx: str, **attributes: Any) -> Emit:
+    """An operation of one argument that treats each element alone."""
+
+    def emit(call: Call) -> str:
+        rows = call.rows_of(call.tensor("x"))
+        if rows is None or call.out.dtype.numpy.kind != "f":
+            return call.graph.node(onnx, call.arg("x"), **attributes)
+        return call.from_rows(call.graph.node(onnx, rows, **attributes))
+
+    return emit
 
 
 def _is_float(call: Call) -> bool:
@@ -120,24 +163,24 @@ TABLE: dict[str, Emit] = {
     "logical_and": _binary("And"),
     "logical_or": _binary("Or"),
     "logical_xor": _binary("Xor"),
-    "logical_not": _unary("Not"),
-    "abs": _unary("Abs"),
-    "acos": _unary("Acos"),
-    "asin": _unary("Asin"),
-    "atan": _unary("Atan"),
-    "atanh": _unary("Atanh"),
-    "ceil": _unary("Ceil"),
-    "cos": _unary("Cos"),
-    "cosh": _unary("Cosh"),
-    "erf": _unary("Erf"),
-    "exp": _unary("Exp"),
-    "floor": _unary("Floor"),
-    "round": _unary("Round"),
-    "sign": _unary("Sign"),
-    "sin": _unary("Sin"),
-    "sinh": _unary("Sinh"),
-    "sqrt": _unary("Sqrt"),
-    "tan": _unary("Tan"),
+    "logical_not": pointwise("Not"),
+    "abs": pointwise("Abs"),
+    "acos": pointwise("Acos"),
+    "asin": pointwise("Asin"),
+    "atan": pointwise("Atan"),
+    "atanh": pointwise("Atanh"),
+    "ceil": pointwise("Ceil"),
+    "cos": pointwise("Cos"),
+    "cosh": pointwise("Cosh"),
+    "erf": pointwise("Erf"),
+    "exp": pointwise("Exp"),
+    "floor": pointwise("Floor"),
+    "round": pointwise("Round"),
+    "sign": pointwise("Sign"),
+    "sin": pointwise("Sin"),
+    "sinh": pointwise("Sinh"),
+    "sqrt": pointwise("Sqrt"),
+    "tan": pointwise("Tan"),
     "exp2": _exp2,
     "square": _square,
     "log": _log,

@@ -36,8 +36,12 @@ def times_matrix(call: Call, x: str, weight: Tensor, bias: Tensor | None, *, tra
         return _int8_product(call, x, constant, bias, transposed=transposed)
     form = "T" if transposed else ""
     matrix = call.written(constant, form, lambda: _oriented(constant, transposed=transposed))
-    product = call.graph.node("MatMul", x, matrix)
-    return product if bias is None else call.graph.node("Add", product, call.name(bias))
+    if bias is None or None in call.out.shape:
+        product = call.graph.node("MatMul", x, matrix)
+        return product if bias is None else call.graph.node("Add", product, call.name(bias))
+    # Gemm adds the bias while it writes the product; it wants matrices.
+    width = columns if transposed else rows
+    return call.from_rows(call.graph.node("Gemm", call.as_rows(x, width), matrix, call.name(bias)))
 
 
 def _oriented(constant: Constant, *, transposed: bool) -> NDArray[np.float32]:
