@@ -18,17 +18,25 @@ from headway.device.client import Device, Settings
 from headway.device.faulty import Crash, Fault, MemoryFileSystem
 from headway.device.fetcher import HttpFetcher
 from headway.device.health import HealthFacts
+from headway.device.judge import JudgePolicy
 from headway.device.models import Runtime
+from headway.device.personalise import PersonalisePolicy
 from headway.device.policy import HeavyWorkPolicy, PollPolicy
 from headway.device.results import PollResult, Prediction, TrainingResult
+from headway.device.updater import DeviceInfo
 from headway.fleet.network import Line
 from headway.fleet.report.model import DeviceEvent, Share
 from headway.fleet.report.stats import wilson
+from headway.fleet.scenario import AppPolicy
 from headway.fleet.users import User
 from headway.fleet.world import DayAndNight, SeededRandomness, SimulatedClock
 
-_ENOUGH = 12
+_ENOUGH = 16
 """Answers of the person that the app wants to see before it agrees to a release."""
+_Z99 = 2.5758293035489004
+"""99 %, two-sided: an app that asks again and again must be slow to cry wolf."""
+_MARGIN = 0.1
+"""A new release starts without the personal training of the old one: so much worse it may be at first."""
 
 
 @dataclass(slots=True)
@@ -47,13 +55,13 @@ class Answers:
 def app_agrees(trial: Answers, before: Answers) -> bool | None:
     """The app's word on a healthy trial: later while it has seen little, no if the person corrects clearly more.
 
-    Clearly: the interval of the share of accepted labels lies wholly below that of the release before.
+    Clearly: the interval of the share of accepted labels lies wholly, by a margin, below that of the release before.
     """
     if trial.n < _ENOUGH:
         return None
-    _, trial_high = wilson(Share(trial.right, trial.n))
-    before_low, _ = wilson(Share(before.right, before.n))
-    return trial_high >= before_low
+    _, trial_high = wilson(Share(trial.right, trial.n), _Z99)
+    before_low, _ = wilson(Share(before.right, before.n), _Z99)
+    return trial_high >= before_low - _MARGIN
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +74,7 @@ class Installation:
     power: DayAndNight
     head_name: str
     poll_after_s: int
-    min_samples: int
+    policy: AppPolicy
 
 
 @dataclass(slots=True)
@@ -78,6 +86,7 @@ class Phone:
     line: Line
     shared: Installation
     seed: str
+    groups: frozenset[str] = frozenset()
     files: MemoryFileSystem = field(default_factory=MemoryFileSystem)
     events: list[DeviceEvent] = field(default_factory=list)
     faults: dict[str, int] = field(default_factory=dict)
@@ -89,6 +98,7 @@ class Phone:
     _network: HttpFetcher = field(init=False)
     _texts: cycle[tuple[str, str]] = field(init=False)
     _reported: set[str] = field(default_factory=set)
+    _problems: set[str] = field(default_factory=set)
     _tried: set[int] = field(default_factory=set)
 
     def __post_init__(self) -> None:
@@ -100,7 +110,7 @@ class Phone:
     # The process ----------------------------------------------------------------------------------------------
 
     def _launch(self) -> None:
-        shared = self.shared
+        shared, policy = self.shared, self.shared.policy
         self.device = Device(
             shared.bundle,
             self.files,
@@ -111,7 +121,14 @@ class Phone:
             runtime=shared.runtime,
             settings=Settings(
                 poll=PollPolicy(interval_s=shared.poll_after_s),
-                work=HeavyWorkPolicy(min_samples=shared.min_samples),
+                info=DeviceInfo(groups=self.groups),
+                work=HeavyWorkPolicy(min_samples=policy.min_samples),
+                personalise=PersonalisePolicy(
+                    learning_rate=policy.learning_rate, golden_loss_rise=policy.golden_loss_rise
+                ),
+                judging=JudgePolicy(
+                    golden_accuracy_loss=policy.golden_accuracy_loss, golden_loss_rise=policy.golden_loss_rise
+                ),
                 approve=self._approve,
             ),
         )
@@ -162,7 +179,8 @@ class Phone:
         self.polls += 1
         self.last_poll = result
         problem = result.problem or next((head.problem for head in result.heads if head.problem is not None), None)
-        if problem is not None and (self.events[-1].kind, self.events[-1].code) != ("unreachable", problem.code):
+        if problem is not None and problem.code not in self._problems:
+            self._problems.add(problem.code)
             self._log("unreachable", self.release, problem.code)
 
     def use(self, texts: int) -> None:
@@ -210,6 +228,18 @@ class Phone:
             isinstance(answer, Prediction) and answer.label == label
             for answer, (_, label) in zip(answers, texts, strict=True)
         ]
+
+    def is_sound(self) -> bool:
+        """Whether the phone, on a clean network and started afresh, has one head that runs and is the one it says."""
+        self.line.clear = True
+        self.restart()
+        self._survive(lambda: self.device.poll(force=True))
+        self._survive(self._report)
+        answer, status = self.device.predict(self.user.held_out[0].text), self.device.status()
+        return isinstance(answer, Prediction) and (answer.release, answer.generation) == (
+            status.release,
+            status.generation,
+        )
 
     def _log(self, kind: str, about: int, code: str | None = None) -> None:
         status = self.device.status()

@@ -155,7 +155,7 @@ class Rehearsal:
             power=power,
             head_name=self.scenario.head_name,
             poll_after_s=self.scenario.poll_after_s,
-            min_samples=self.scenario.min_samples,
+            policy=self.scenario.policy,
         )
         return Timeline(
             scenario=self.scenario,
@@ -186,7 +186,8 @@ class Rehearsal:
             name, network = f"d{index + 1:02d}", self.scenario.networks[index % len(self.scenario.networks)]
             seed = f"{self.scenario.seed}:{name}"
             line = Line(wire, Weather(conditions_named(network), seed))
-            phones.append(Phone(name, user, line, shared, seed))
+            groups = frozenset({"pilot"} if index < self.scenario.pilots else ())
+            phones.append(Phone(name, user, line, shared, seed, groups))
         return phones
 
     # The report -----------------------------------------------------------------------------------------------
@@ -196,7 +197,7 @@ class Rehearsal:
     ) -> FleetReport:
         scenario, phones = self.scenario, timeline.phones
         rows = tuple(
-            findings.device_row(phone, timeline.trainings.get(phone.name, ()), _is_sound(phone)) for phone in phones
+            findings.device_row(phone, timeline.trainings.get(phone.name, ()), phone.is_sound()) for phone in phones
         )
         facts = self._facts(timeline, encoder, test, folders)
         defects = {plan.release: plan.origin for plan in scenario.releases}
@@ -299,18 +300,6 @@ def _general(test: Sequence[Utterance], users: Sequence[User], seed: int) -> Tex
     free = [utterance for utterance in test if utterance.dialogue not in taken]
     random.Random(f"general:{seed}").shuffle(free)
     return [(utterance.text, utterance.label) for utterance in free[:_GENERAL_TEXTS]]
-
-
-def _is_sound(phone: Phone) -> bool:
-    """Whether the phone, started afresh, has one head that runs and is the one it says."""
-    phone.line.clear = True
-    phone.restart()
-    answer: Any = phone.device.predict(phone.user.held_out[0].text)
-    status = phone.device.status()
-    phone.poll()
-    return (
-        getattr(answer, "release", None) == status.release and getattr(answer, "generation", None) == status.generation
-    )
 
 
 def _proof(value: Mapping[str, Any]) -> ProofFacts:

@@ -33,12 +33,17 @@ class ReleasePlan:
 
 @dataclass(frozen=True, slots=True)
 class Rollout:
-    """Offer ``release`` in stages (permyriad), the next after ``min_confirmed`` confirmations; at most ``hours``."""
+    """Offer ``release`` in stages (permyriad), the next after ``min_confirmed`` confirmations; at most ``hours``.
+
+    ``max_failed`` (permyriad) and ``min_reports`` are the rollout's health policy: what a small fleet can bear.
+    """
 
     release: int
     stages: tuple[int, ...]
     min_confirmed: tuple[int, ...]
     hours: int = 24
+    max_failed: int = 1500
+    min_reports: int = 4
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +67,20 @@ class Wait:
     """Let ``hours`` pass: stragglers come back."""
 
     hours: int
+
+
+@dataclass(frozen=True, slots=True)
+class AppPolicy:
+    """What the app asks of on-device training, where it differs from the device's own, stricter defaults.
+
+    A personal head may lose ``golden_accuracy_loss`` of the golden rows it is judged on (a share) and let their mean
+    log loss rise by ``golden_loss_rise``: who talks about one subject only gains by giving up a little of the others.
+    """
+
+    min_samples: int = 50
+    learning_rate: float = 0.01
+    golden_accuracy_loss: float = 0.09
+    golden_loss_rise: float = 0.3
 
 
 Step = Rollout | Personalise | Recall | Wait
@@ -93,7 +112,9 @@ class DiskFault:
 
 @dataclass(frozen=True, slots=True)
 class Scenario:
-    """A whole rehearsal. ``embedded`` is the release that ships inside the app; ``networks`` go round the devices."""
+    """A whole rehearsal. ``embedded`` is the release that ships inside the app; ``networks`` go round the devices;
+    the first ``pilots`` devices are in the group ``pilot``, which every rollout includes from its first stage.
+    """
 
     name: str
     seed: int
@@ -102,6 +123,7 @@ class Scenario:
     steps: tuple[Step, ...]
     embedded: int = 1
     networks: tuple[str, ...] = ("good",)
+    pilots: int = 0
     offline: tuple[OfflineSpell, ...] = ()
     disk_faults: tuple[DiskFault, ...] = ()
     app: str = "demo"
@@ -110,8 +132,7 @@ class Scenario:
     labels: tuple[str, ...] = ("film", "music", "travel")
     poll_after_s: int = HOUR
     session_every_s: int = 2 * HOUR
-    min_samples: int = 50
-    notes: str = field(default="")
+    policy: AppPolicy = field(default_factory=AppPolicy)
 
     def plan(self, release: int) -> ReleasePlan:
         """The plan of a release."""
@@ -166,7 +187,7 @@ def demo_scenario(devices: int = 24, seed: int = 7) -> Scenario:
     if devices < 6:
         raise _bad("the demo needs at least 6 devices, or its rollout cannot be judged")
     wrong, balanced = (1 if devices >= 8 else 0), max(1, devices // 4)
-    quarter = max(2, devices // 4)
+    quarter, first = max(3, devices // 4), 2500 if devices >= 16 else 5000
     return Scenario(
         name="demo",
         seed=seed,
@@ -178,17 +199,18 @@ def demo_scenario(devices: int = 24, seed: int = 7) -> Scenario:
             ReleasePlan(4, "trainer", fixture="topic-2", parent=2),
         ),
         steps=(
-            Rollout(2, (1500, 5000, 10_000), (2, quarter, devices * 3 // 4), hours=20),
+            Rollout(2, (first, 6000, 10_000), (3, devices * 2 // 5, devices * 3 // 4), hours=24),
             Personalise(hours=6),
-            Rollout(3, (4000, 10_000), (quarter, devices), hours=10),
+            Rollout(3, (max(first, 4000), 10_000), (quarter, devices), hours=10),
             Recall(3, "Most devices that tried it rolled it back", hours=3),
             Rollout(4, (5000, 10_000), (quarter, devices * 3 // 4), hours=14),
             Personalise(hours=6),
             Recall(4, "Rehearsal of a withdrawn data licence", hours=6),
-            Wait(hours=14),
+            Wait(hours=10),
         ),
+        pilots=3,
         networks=("good", "slow", "refused", "good", "truncated", "server_error", "corrupted", "captive_portal"),
-        offline=(OfflineSpell(device=devices // 3, step=7, hours=15),),
+        offline=(OfflineSpell(device=devices // 3, step=7, hours=9),),
         disk_faults=(
             DiskFault(device=2, release=2, moment="middle", after_changes=12, survival="torn"),
             DiskFault(device=devices - 1, release=2, moment="full", after_changes=4),

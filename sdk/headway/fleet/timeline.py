@@ -107,8 +107,10 @@ class Timeline:
             self.scenario.head_name,
             step.release,
             permyriad=step.stages[0],
+            pins=["pilot"] if self.scenario.pilots else [],
             salt=f"{self.scenario.name}-{self.scenario.seed}-{step.release}",
             schedule=stages,
+            policy={"max_failed": step.max_failed, "min_reports": step.min_reports},
         )
         self._decided(step.release, "start", step.stages[0], "Offered by an operator.", {})
         self._break_disks(step.release)

@@ -30,7 +30,7 @@ class FitPlan:
     """
 
     rows: int = 2000
-    golden: int = 48
+    golden: int = 64
     epochs: int = 12
     batch: int = 32
     learning_rate: float = 0.002
