@@ -6,6 +6,7 @@ import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from flask import redirect
 from flask_openapi.models.info import Info
 from flask_openapi.openapi import OpenAPI
 from werkzeug.middleware.proxy_fix import ProxyFix
@@ -13,6 +14,7 @@ from werkzeug.middleware.proxy_fix import ProxyFix
 from headway import __version__
 from headway_server.api import delivering, devices, errors, operations, publishing, reading
 from headway_server.api.operations import Metrics
+from headway_server.console.views import console
 from headway_server.db.engine import SqlDatabase
 from headway_server.delivery.ratelimit import RateLimiter
 from headway_server.examining import make_examiner
@@ -88,6 +90,8 @@ def create_app(ports: Ports) -> Server:
     limiter = RateLimiter(settings.outcomes_per_s, settings.outcomes_burst)
     for api in (publishing.api, reading.api, delivering.api, devices.make_api(limiter), operations.make_api(metrics)):
         app.register_api(api)
+    app.register_blueprint(console)
+    app.add_url_rule("/", endpoint="root", view_func=lambda: redirect("/console/"))
     wsgi: WSGIApplication = app
     if isinstance(ports.store, FilesystemStore):
         polls = {status: metrics.polls.labels(status) for status in ("200", "304")}
