@@ -3,8 +3,8 @@
     python benchmarks/coreml.py [--layers 24] [--lengths 32,64,128] [--threads 1] [--compile] [--write]
 
 A random MobileBERT of the given depth is exported to a Core ML package (float32, and int8 weights) and, straight from
-PyTorch, to ONNX (float32, and ONNX Runtime's dynamic int8). All contenders run the same texts in turn, round after round;
-a figure is the best round, so that other work on the machine disturbs each alike. Needs the extras sim and trainer.
+PyTorch, to ONNX (float32, and ONNX Runtime's dynamic int8). All contenders run the same texts in turn, round after
+round; a figure is the best round, so that other work on the machine disturbs each alike. Needs the extras sim and trainer.
 """
 
 from __future__ import annotations
@@ -182,17 +182,19 @@ def measure(runs: dict[str, Run], length: int, batch: int, rounds: int) -> Row:
 
 
 MEMORY_PROBE = """
-import resource, sys
+import re, sys
 import numpy as np
 from pathlib import Path
 import onnxruntime
 from headway.coreml.mlprogram import ProgramOptions, compile_program
-before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+def peak():
+    return re.search(r"VmHWM:\\s*(\\d+)", Path("/proc/self/status").read_text())[1]
+before = peak()
 options = ProgramOptions(compute="int8", threads=1, cache_dir=Path(sys.argv[2]))
 program = compile_program(sys.argv[1], options)
 ids = np.ones((1, program.inputs[0].shape[1]), np.int32)
 program.predict({"input_ids": ids, "attention_mask": ids})
-print(before, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)
+print(before, peak())
 """
 
 

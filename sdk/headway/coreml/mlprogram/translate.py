@@ -32,6 +32,10 @@ _MOVES = frozenset(
 )
 
 
+_MALFORMED = (ValueError, TypeError, KeyError, IndexError, OverflowError, AttributeError, ZeroDivisionError)
+"""What an emitter or numpy raises when the arguments of an operation contradict each other."""
+
+
 @dataclass(frozen=True, slots=True)
 class Translation:
     """The serialised ONNX model and its ports."""
@@ -100,6 +104,8 @@ class _Translator:
 
     def operation(self, op: Operation) -> None:
         if op.kind == "const":
+            if len(op.inputs.get("val", ())) != 1:
+                raise broken("has a constant without a value")
             self._define(op, self._argument(op.inputs["val"][0]))
             return
         arguments = {key: tuple(self._argument(ref) for ref in refs) for key, refs in op.inputs.items()}
@@ -108,7 +114,7 @@ class _Translator:
         call = Call(self._state, op, arguments)
         try:
             self._emit(op, call)
-        except ValueError as error:
+        except _MALFORMED as error:
             raise unsupported(op.kind, call.where, f"cannot be executed ({error})") from error
 
     def _emit(self, op: Operation, call: Call) -> None:
