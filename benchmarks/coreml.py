@@ -4,7 +4,8 @@
 
 A random MobileBERT of the given depth is exported to a Core ML package (float32, and int8 weights) and, straight from
 PyTorch, to ONNX (float32, and ONNX Runtime's dynamic int8). All contenders run the same texts in turn, round after
-round; a figure is the best round, so that other work on the machine disturbs each alike. Needs the extras sim and trainer.
+round; a figure is the best round, so that other work on the machine disturbs each alike. Needs the extras sim and
+trainer.
 """
 
 from __future__ import annotations

@@ -27,6 +27,7 @@ WeightSource = Callable[[str], Path | bytes]
 """Finds a weight file by the name the program uses (``@model_path/weights/weight.bin``)."""
 
 _MAX_RANK = 16
+_MAX_SIZE = 1 << 31
 
 
 def read_function(model: Message, weight_file: WeightSource) -> Function:
@@ -86,6 +87,8 @@ class _Reader:
         shape = tuple(
             int(d.constant.size) if d.WhichOneof("dimension") == "constant" else None for d in tensor.dimensions
         )
+        if any(size is not None and size > _MAX_SIZE for size in shape):
+            raise broken(f"declares the unreasonable shape {list(shape)}")
         return TensorType(dtype_of(tensor.dataType), shape)
 
     def literal(self, value: Message) -> Literal:
