@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from headway.cli.output import note, print_json, print_table
-from headway.cli.registry import App, AsJson, Keys, Token, Url, connect, effective, key_folder
+from headway.cli.registry import App, AsJson, Keys, Token, Url, connect, effective, key_folder, read_file, write_file
 
 app = typer.Typer(help="Create and care for an app's signing keys.", no_args_is_help=True, add_completion=False)
 
@@ -84,7 +84,7 @@ def export(
     """Write the newest root, to embed in the next build of the app."""
     chosen = effective(url=url, token=token, app=app_name)
     with connect(chosen) as registry:
-        out.write_bytes(registry.role("root"))
+        write_file(out, registry.role("root"))
     note(f"Wrote {out}.")
 
 
@@ -183,7 +183,7 @@ def request(
     chosen = effective(url=url, token=token, app=app_name)
     with connect(chosen) as registry:
         asked = renewal_request(registry, role)
-    out.write_bytes(asked.to_bytes())
+    write_file(out, asked.to_bytes())
     note(f"Wrote {out}: {describe(asked)}")
 
 
@@ -197,10 +197,10 @@ def sign(
     """Sign a request, offline. Says first what the signature will mean."""
     from headway.trust.offline import SigningRequest, answer, describe
 
-    asked = SigningRequest.from_bytes(request_file.read_bytes())
+    asked = SigningRequest.from_bytes(read_file(request_file))
     note(f"Signing {describe(asked)}")
     signer = key_folder(effective(keys=keys)).load(key)
-    out.write_bytes(answer(asked, signer).to_bytes())
+    write_file(out, answer(asked, signer).to_bytes())
     note(f"Wrote {out}.")
 
 
@@ -216,8 +216,8 @@ def merge(
     from headway.trust.offline import DetachedSignature, SigningRequest
     from headway.trust.offline import merge as put_together
 
-    asked = SigningRequest.from_bytes(request_file.read_bytes())
-    data = put_together(asked, [DetachedSignature.from_bytes(path.read_bytes()) for path in signatures])
+    asked = SigningRequest.from_bytes(read_file(request_file))
+    data = put_together(asked, [DetachedSignature.from_bytes(read_file(path)) for path in signatures])
     chosen = effective(url=url, token=token, app=app_name or asked.app)
     with connect(chosen) as registry:
         posted = registry.post_role(asked.role, data)

@@ -45,6 +45,37 @@ def key_folder(chosen: settings.Settings) -> KeyFolder:
     return KeyFolder(Path(chosen.need("keys")))
 
 
+def read_file(path: Path) -> bytes:
+    """The bytes of a file that the user named.
+
+    Raises:
+        RefusedError: code ``no_such_file``.
+    """
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise RefusedError(
+            "no_such_file",
+            f"Cannot read {path} ({error.strerror}).",
+            hint="Check the path.",
+            kind="not_found",
+        ) from error
+
+
+def write_file(path: Path, data: bytes) -> None:
+    """Write a file that the user asked for.
+
+    Raises:
+        RefusedError: code ``cannot_write``.
+    """
+    try:
+        path.write_bytes(data)
+    except OSError as error:
+        raise RefusedError(
+            "cannot_write", f"Cannot write {path} ({error.strerror}).", hint="Check the folder and its permissions."
+        ) from error
+
+
 def release_of(reference: str) -> ReleaseReference:
     """``topic@17`` as a release.
 

@@ -1,0 +1,143 @@
+"""The publishing commands, run as people run them, against a real registry over loopback HTTP."""
+
+from __future__ import annotations
+
+import json
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+from wsgiref.simple_server import WSGIRequestHandler, make_server
+
+import pytest
+
+from headway.cli.main import run
+from headway_server.app import create_app, make_ports
+from headway_server.catalog import tokens
+from headway_server.db.engine import SqlDatabase
+from headway_server.examining import AbsentExaminer
+from headway_server.ports import Actor
+from headway_server.settings import Settings
+
+from .conftest import BASE_ID
+
+
+class Quiet(WSGIRequestHandler):
+    def log_message(self, *_: object) -> None:
+        pass
+
+
+@pytest.fixture
+def shop(tmp_path, empty_database, monkeypatch) -> Iterator[Path]:
+    """A registry on a port of its own, the settings to reach it, and an empty folder to work in."""
+    settings = Settings(data_dir=tmp_path / "data")
+    settings.data_dir.mkdir()
+    (settings.data_dir / "headway.db").write_bytes(empty_database.read_bytes())
+    database = SqlDatabase(settings.resolved_database_url)
+    ports = make_ports(settings, database=database, examiner=AbsentExaminer())
+    _, token = tokens.create(ports, Actor("test", "test"), app=None, scopes=["read", "publish", "release", "admin"])
+    with make_server("127.0.0.1", 0, create_app(ports).wsgi, handler_class=Quiet) as server:
+        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True)
+        thread.start()
+        monkeypatch.setenv("HEADWAY_URL", f"http://127.0.0.1:{server.server_port}")
+        monkeypatch.setenv("HEADWAY_TOKEN", token)
+        monkeypatch.setenv("HEADWAY_APP", "reader")
+        monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "no-config"))
+        folder = tmp_path / "work"
+        folder.mkdir()
+        monkeypatch.chdir(folder)
+        yield folder
+        server.shutdown()
+        thread.join()
+    database.close()
+
+
+def told(capsys, *arguments: str) -> dict:
+    assert run([*arguments, "--json"]) == 0
+    return json.loads(capsys.readouterr().out)
+
+
+def test_from_nothing_to_a_rollout(shop, capsys, base, heads):
+    assert run(["keys", "create", "--base-id", BASE_ID]) == 0
+    assert Path(capsys.readouterr().out.strip()).read_bytes().startswith(b"{")
+    assert run(["bases", "publish", str(base), "--base-id", BASE_ID, "--version", "1"]) == 0
+    capsys.readouterr()
+    published = told(capsys, "heads", "publish", str(heads[0]), "--name", "topic", "--base", str(base))
+    assert (published["schema"], published["version"], published["new"]) == (1, "1", True)
+    assert not told(capsys, "heads", "publish", str(heads[0]), "--name", "topic", "--base", str(base))["new"]
+    assert run(["channels", "offer", "topic@1", "--share", "12.5"]) == 0
+    rollout = capsys.readouterr().out.strip()
+    assert told(capsys, "channels", "show")["offers"][0]["rollout"]["permyriad"] == 1250
+    assert run(["rollout", "hold", rollout]) == 0
+    capsys.readouterr()
+    assert told(capsys, "rollout", "show", rollout)["rollout"]["state"] == "held"
+    assert run(["channels", "recall", "topic@1", "--reason", "wrong labels"]) == 0
+    assert run(["channels", "personalise", "topic", "hold"]) == 0
+    assert run(["heads", "revoke", "topic@1"]) == 0
+    capsys.readouterr()
+    document = told(capsys, "channels", "show")
+    assert (len(document["recalls"]), document["personalise"]) == (1, {"topic": "hold"})
+    assert [r["name"] for r in told(capsys, "heads", "list")["heads"]] == ["topic"]
+    assert [r["base_id"] for r in told(capsys, "bases", "list")["bases"]] == [BASE_ID]
+    for table in (
+        ["heads", "list"],
+        ["bases", "list"],
+        ["channels", "show"],
+        ["rollout", "list"],
+        ["heads", "lineage"],
+    ):
+        assert run(table) == 0
+
+
+def test_keys_over_their_life(shop, capsys):
+    assert run(["keys", "create", "--base-id", BASE_ID]) == 0
+    assert run(["keys", "rotate", "publisher"]) == 0
+    assert run(["keys", "request", "root", "--out", "root.request"]) == 0
+    for name in ("root-1", "root-3"):
+        assert run(["keys", "sign", "root.request", "--key", name, "--out", f"{name}.signature"]) == 0
+    assert run(["keys", "merge", "root.request", "root-1.signature", "root-3.signature"]) == 0
+    assert run(["keys", "threshold", "targets", "3"]) == 0
+    assert run(["keys", "delegate", "second"]) == 0
+    assert run(["keys", "renew", "bases"]) == 0
+    capsys.readouterr()
+    roles = {row["role"]: row for row in told(capsys, "keys", "show")["roles"]}
+    assert (roles["root"]["version"], roles["targets"]["threshold"]) == (3, 3)
+    assert roles["bases"]["keys"][0]["name"] == "publisher-v2"
+    assert "heads-second" in roles
+    assert run(["keys", "export", "root.json"]) == 0
+    assert json.loads(Path("root.json").read_bytes())["signed"]["version"] == 3
+    assert run(["keys", "show"]) == 0
+
+
+def test_one_signature_of_two_is_not_enough(shop, capsys):
+    run(["keys", "create", "--base-id", BASE_ID])
+    run(["keys", "request", "root", "--out", "r"])
+    run(["keys", "sign", "r", "--key", "root-1", "--out", "s"])
+    assert run(["keys", "merge", "r", "s"]) == 3
+    assert "bad_signature" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "word"),
+    [
+        (["heads", "revoke", "topic"], 1, "malformed_reference"),
+        (["channels", "recall", "topic@9", "--reason", "x", "--base-id", "kd"], 5, "no_such_release"),
+        (["channels", "offer", "topic@1"], 1, "which_base"),
+        (["bases", "publish", "nowhere", "--base-id", "kd", "--version", "1"], 5, "no_release"),
+        (["bases", "publish", ".", "--base-id", "kd", "--version", "1", "--waive", "size"], 1, "bad_waiver"),
+        (["keys", "sign", "nowhere", "--key", "root-1", "--out", "s"], 5, "no_such_file"),
+    ],
+)
+def test_mistakes_get_a_sentence_and_a_code(shop, capsys, arguments, code, word):
+    run(["keys", "create", "--base-id", BASE_ID])
+    capsys.readouterr()
+    assert run(arguments) == code
+    error = capsys.readouterr().err
+    assert f"Error [{word}]" in error
+    assert "Hint: " in error
+
+
+def test_wrong_token_and_dead_registry(shop, capsys, monkeypatch):
+    monkeypatch.setenv("HEADWAY_TOKEN", "hw_live_0_0")
+    assert run(["heads", "list"]) == 4
+    monkeypatch.setenv("HEADWAY_URL", "http://127.0.0.1:9")
+    assert run(["heads", "list"]) == 7
