@@ -311,6 +311,9 @@ class PublicStore(Protocol):
     def paths(self, prefix: str) -> tuple[str, ...]:
         """All paths below a prefix that ends in ``/``, sorted."""
 
+    def sweep(self, older_than_s: float) -> int:
+        """Remove what broken uploads left outside the tree before this time (seconds since 1970); how many."""
+
 
 class OnlineSigner(Protocol):
     """The online roles of an app. It can choose among publisher-signed heads; it can not mint one."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from headway.contract.digests import Digest
-from headway.contract.errors import RefusedError
+from headway.contract.errors import RefusedError, TransferError
 from headway_server.catalog import apps
 from headway_server.ports import Actor, Ports
 from headway_server.publication import audit
@@ -40,6 +40,8 @@ def receive(ports: Ports, actor: Actor, app: str, digest: Digest, size: int, chu
     # Outside any transaction: a slow upload must not hold a lock. A crash leaves a whole file that gc can find.
     ports.store.put(artifact_path(app, digest), digest, size, chunks)
     with ports.database.write(app) as tx:
+        if ports.store.size(artifact_path(app, digest)) != size:
+            raise TransferError("swept", "The upload was swept away as unused.", hint="Send it again.", retry_after_s=1)
         tx.artifacts.add(ArtifactRecord(app, digest, size, ports.clock()))
         audit.record(ports, tx, actor, app, "artifact.add", digest, size=size)
     return True

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from headway.contract.digests import Digest, hex_of
+from headway.contract.digests import Digest
 from headway.contract.manifest import Manifest, base_manifest_path, head_manifest_path
 from headway_server.ports import Ports, Transaction
 from headway_server.publication.layout import artifact_path
@@ -26,6 +26,8 @@ class Swept:
 
 def sweep(ports: Ports, *, dry_run: bool = False) -> tuple[Swept, ...]:
     """Collect garbage in every app."""
+    if not dry_run:
+        ports.store.sweep(ports.clock() - GRACE_S)
     with ports.database.read() as tx:
         apps = [record.app for record in tx.apps.all()]
     return tuple(_sweep_app(ports, app, dry_run=dry_run) for app in apps)
@@ -36,16 +38,22 @@ def _sweep_app(ports: Ports, app: str, *, dry_run: bool) -> Swept:
     with ports.database.write(app) as tx:
         needed = _needed(tx, app)
         unused = [a for a in tx.artifacts.all(app) if a.digest not in needed and a.created_at < before]
-        known = {hex_of(a.digest) for a in tx.artifacts.all(app)}
-        folder = f"apps/{app}/artifacts/"
-        strays = [path for path in ports.store.paths(folder) if path.removeprefix(folder) not in known]
+        strays = _strays(ports, tx, app)
         if not dry_run:
             for artifact in unused:
                 tx.artifacts.remove(app, artifact.digest)
     if not dry_run:
-        for path in [artifact_path(app, a.digest) for a in unused] + strays:
-            ports.store.delete(path)
-    return Swept(app, tuple(a.digest for a in unused), tuple(strays))
+        # Again under the lock, from the records as they are then: an upload that came meanwhile keeps its file,
+        # and one that is just arriving looks for its file under the same lock.
+        with ports.database.write(app) as tx:
+            for path in _strays(ports, tx, app):
+                ports.store.delete(path)
+    return Swept(app, tuple(a.digest for a in unused), strays)
+
+
+def _strays(ports: Ports, tx: Transaction, app: str) -> tuple[str, ...]:
+    known = {artifact_path(app, a.digest) for a in tx.artifacts.all(app)}
+    return tuple(path for path in ports.store.paths(f"apps/{app}/artifacts/") if path not in known)
 
 
 def _needed(tx: Transaction, app: str) -> frozenset[Digest]:

@@ -45,6 +45,10 @@ class MemoryStore:
         """Remove a file."""
         self._files.pop(safe_path(path), None)
 
+    def sweep(self, older_than_s: float) -> int:
+        """Nothing is ever left behind here."""
+        return 0
+
     def paths(self, prefix: str) -> tuple[str, ...]:
         """All paths below a prefix, sorted."""
         return tuple(sorted(path for path in self._files if path.startswith(prefix)))

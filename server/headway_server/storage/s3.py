@@ -107,6 +107,10 @@ class S3Store:
         """Remove a file."""
         self._call("delete_object", path)
 
+    def sweep(self, older_than_s: float) -> int:
+        """Nothing is ever left behind here."""
+        return 0
+
     def paths(self, prefix: str) -> tuple[str, ...]:
         """All paths below a prefix, sorted."""
         try:
