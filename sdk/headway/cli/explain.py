@@ -6,8 +6,8 @@ from typing import Annotated
 
 import typer
 
-from headway.cli.connect import App, AsJson, BaseId, Channel, Token, Url, effective, registry
 from headway.cli.output import note, print_json, print_table
+from headway.cli.registry import App, AsJson, BaseId, Channel, Token, Url, connect, effective, only_base_id
 from headway.contract.compat import SENTENCES, HostProfile, Reason
 from headway.contract.digests import parse_digest
 from headway.contract.errors import RefusedError
@@ -21,7 +21,7 @@ app = typer.Typer(help="Why would this device get, or not get, a release?")
 @app.callback(invoke_without_command=True)
 def show(
     name: Annotated[str, typer.Option("--name", help="The head's name.")],
-    base_id: BaseId,
+    base_id: BaseId = None,
     base_version: Annotated[str | None, typer.Option(help="Version of the base in the app; default: newest.")] = None,
     os: Annotated[str, typer.Option("--os", help="System version.")] = "17.0",
     build: Annotated[int, typer.Option(help="App build.")] = 1,
@@ -37,7 +37,8 @@ def show(
 ) -> None:
     """Decide for a device profile exactly as the device would, and give every reason."""
     chosen = effective(url=url, token=token, app=app_name, channel=channel)
-    with registry(chosen) as there:
+    with connect(chosen) as there:
+        base_id = only_base_id(there, base_id)
         document = there.channel(chosen.need("channel"), base_id)
         bases = [row for row in there.bases() if row["base_id"] == base_id]
         heads = [HeadTarget.from_json(row["custom"]) for row in there.heads(name) if row["base_id"] == base_id]

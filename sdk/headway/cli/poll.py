@@ -8,8 +8,8 @@ from typing import Annotated
 
 import typer
 
-from headway.cli.connect import AsJson
 from headway.cli.output import note, print_json, print_table
+from headway.cli.registry import AsJson
 from headway.contract.errors import RefusedError, TransferError
 
 app = typer.Typer(help="Poll a registry once, as a device would.")
