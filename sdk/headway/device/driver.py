@@ -97,6 +97,8 @@ class HeadDriver:
         """Why the last event led nowhere, until the next one."""
         self.facts: HealthFacts | None = None
         self.unsaved = False
+        self.tried: Digest | None = None
+        """The head that was last asked to load."""
         self._offer: tuple[VerifiedManifest, Downloader] | None = None
         self._lock = threading.RLock()
 
@@ -275,6 +277,7 @@ class HeadDriver:
         return load_head(data, read_labels(labels), self.world.bundle.contract)
 
     def _load(self, head: HeldRelease | Generation) -> ev.Event | None:
+        self.tried = head.head
         try:
             self.loaded = self.load(head)
         except DeviceStoreError as error:

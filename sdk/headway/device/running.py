@@ -36,7 +36,7 @@ def predict(driver: HeadDriver, text: str | Sequence[float] | Any) -> Prediction
         if answer is not None:
             driver.feed(ev.Predicted(driver.state.running.head, driver.now_s))
             return answer
-        if driver.state.running == driver.state.embedded and driver.loaded is None and driver.problem is not None:
+        if driver.tried == driver.state.embedded.head and driver.problem is not None:
             return Unavailable(Problem.of(driver.problem))
     return Unavailable(Problem("no_head", "No head could answer.", "Reinstall the app: its embedded head is damaged."))
 
