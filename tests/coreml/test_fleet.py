@@ -164,4 +164,4 @@ def test_blocks_hold_every_job_once(tmp_path):
     jobs = [FleetJob(head, *samples(layout, 5 + index % 7, index)) for index in range(100)]
     blocks = list(blocks_of(list(enumerate(prepare(jobs))), Semantics()))
     assert sorted(position for block in blocks for position in block.positions) == list(range(100))
-    assert max(len(block.jobs) for block in blocks) <= 32
+    assert max(len(block.jobs) for block in blocks) <= 64

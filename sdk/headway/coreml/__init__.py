@@ -13,10 +13,14 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from headway.coreml.build import HeadLayout, build_head, initial_head, initial_weights
     from headway.coreml.description import Feature, ModelDescription
+    from headway.coreml.features import Features
+    from headway.coreml.fleet.engine import train_fleet
+    from headway.coreml.fleet.jobs import FleetJob, FleetResult
     from headway.coreml.head import HeadWeights, head_weights, with_head_weights
     from headway.coreml.hyperparameters import SGD, Adam, AllowedSet, Range
     from headway.coreml.model import MLModel
     from headway.coreml.package import Package, read_package
+    from headway.coreml.proof import prove
     from headway.coreml.update.context import MLUpdateContext, MLUpdateProgressHandlers
     from headway.coreml.update.errors import MLModelError, MLModelErrorCode
     from headway.coreml.update.keys import (
@@ -28,11 +32,16 @@ if TYPE_CHECKING:
     )
     from headway.coreml.update.semantics import Semantics
     from headway.coreml.update.task import MLUpdateTask, update_model
+    from headway.coreml.validator import Finding, validate
 
 _HOMES = {
     "Adam": "hyperparameters",
     "AllowedSet": "hyperparameters",
     "Feature": "description",
+    "Features": "features",
+    "Finding": "validator",
+    "FleetJob": "fleet.jobs",
+    "FleetResult": "fleet.jobs",
     "HeadLayout": "build",
     "HeadWeights": "head",
     "MLMetricKey": "update.keys",
@@ -55,8 +64,11 @@ _HOMES = {
     "head_weights": "head",
     "initial_head": "build",
     "initial_weights": "build",
+    "prove": "proof",
     "read_package": "package",
+    "train_fleet": "fleet.engine",
     "update_model": "update.task",
+    "validate": "validator",
     "with_head_weights": "head",
 }
 
@@ -65,6 +77,10 @@ __all__ = [
     "Adam",
     "AllowedSet",
     "Feature",
+    "Features",
+    "Finding",
+    "FleetJob",
+    "FleetResult",
     "HeadLayout",
     "HeadWeights",
     "MLMetricKey",
@@ -86,8 +102,11 @@ __all__ = [
     "head_weights",
     "initial_head",
     "initial_weights",
+    "prove",
     "read_package",
+    "train_fleet",
     "update_model",
+    "validate",
     "with_head_weights",
 ]
 

@@ -22,8 +22,8 @@ from headway.coreml.weights import Float32
 
 __all__ = ["Block", "StepWeights", "blocks_of", "orders_of"]
 
-_CACHE_BYTES = 1_500_000
-_MAX_BLOCK = 32
+_CACHE_BYTES = 1_800_000  # of a core's second-level cache
+_MAX_BLOCK = 64
 
 
 @dataclass(frozen=True, eq=False)

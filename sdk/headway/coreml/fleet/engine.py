@@ -10,7 +10,7 @@ from headway.coreml.fleet import adam, samplespace
 from headway.coreml.fleet.blocks import Block, blocks_of
 from headway.coreml.fleet.jobs import FleetJob, FleetResult, Prepared, prepare
 from headway.coreml.fleet.workers import one_thread, shared_out
-from headway.coreml.update.errors import MLModelError, update_error
+from headway.coreml.update.errors import MLModelError, feature_error, update_error
 from headway.coreml.update.plan import AdamPlan
 from headway.coreml.update.samples import samples_of
 from headway.coreml.update.semantics import DEFAULT_SEMANTICS, Semantics
@@ -84,7 +84,13 @@ def _train_block(block: Block, semantics: Semantics) -> Iterator[Outcome]:
         elif np.isfinite(own).all() and all(np.isfinite(v.sum(dtype=np.float64)) for v in weights[row].values()):
             yield position, FleetResult(weights[row], tuple(own.tolist()))
         else:
-            yield position, FleetResult(error=update_error("The training diverged.", "Lower the learning rate."))
+            yield position, FleetResult(error=_not_finite(job))
+
+
+def _not_finite(job: Prepared) -> MLModelError:
+    if not np.isfinite(job.features).all():
+        return feature_error("The features are not finite.", "Compute them again.")
+    return update_error("The training diverged.", "Lower the learning rate.")
 
 
 def _train_one(job: Prepared, semantics: Semantics) -> FleetResult:

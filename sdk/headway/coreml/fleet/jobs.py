@@ -120,9 +120,6 @@ def _check(features: Float32, labels: NDArray[Any], stack: Stack) -> None:
         )
     if labels.min() < 0 or labels.max() >= classes:
         raise feature_error("A label is no class of the head.", f"Labels are 0 to {classes - 1}.")
-    # A sum is finite exactly when no value is NaN or infinite, short of an overflow, which is as bad.
-    if not np.isfinite(features.sum(dtype=np.float64)):
-        raise feature_error("The features are not finite.", "Compute them again.")
 
 
 def stack_of(model: MLModel, plan: TrainingPlan) -> Stack | None:

@@ -19,7 +19,7 @@ __all__ = ["Momentum"]
 class Momentum:
     """Rates and momenta ``[jobs, 1, 1]``, and the velocity of each array by name.
 
-    Without momentum the rate goes into the sample weights, and a step is one subtraction.
+    Without momentum (*plain*) the rate goes into the weights of the samples, and a step is one subtraction.
     """
 
     rate: Float32
@@ -37,17 +37,18 @@ class Momentum:
         plain = not any(momenta)
         return cls(block.per_job(rates), block.per_job(momenta), semantics.momentum_form, plain)
 
-    def weigh(self, weights: Float32, active: NDArray[np.bool_]) -> Float32:
-        """Return the factor ``[jobs, 1, batch]`` of the scores' gradient: zero for jobs that are not *active*."""
-        factor = weights if active.all() else weights * active[:, None, None]
-        return factor * self.rate if self.plain else factor
+    def weigh(self, weights: Float32) -> Float32:
+        """Return the factor of the scores' gradient for sample weights ``[jobs, 1, batch]``."""
+        return weights * self.rate if self.plain else weights
 
     def descend(
-        self, name: str, values: Float32, gradient: Float32, rows: slice | None, active: NDArray[np.bool_]
+        self, name: str, values: Float32, gradient: Float32, part: Float32, at: slice | None, active: NDArray[np.bool_]
     ) -> None:
-        """Move *values* (its *rows*, where given) against *gradient*."""
+        """Move *values* against *gradient*, which concerns the view *part* of them.
+
+        *at* is the place of *part* along the sample axis (the last but one), None when it is all of *values*.
+        """
         if self.plain:
-            part = values if rows is None else values[:, rows]
             part -= gradient
             return
         if name not in self.velocity:
@@ -55,17 +56,16 @@ class Momentum:
         velocity = self.velocity[name]
         awake = active[:, None, None]
         velocity *= np.where(awake, self.momentum, np.float32(1))
-        moved = velocity if rows is None else velocity[:, rows]
+        moved = velocity if at is None else velocity[:, at]
         moved += (1 - self.momentum) * gradient if self.form == "dampened" else gradient
         rate = np.where(awake, self.rate, np.float32(0))
         if self.form != "nesterov":
             values -= rate * velocity
             return
         values -= (rate * self.momentum) * velocity
-        part = values if rows is None else values[:, rows]
         part -= rate * gradient
 
-    def reorder(self, name: str, rows: NDArray[np.int64]) -> None:
+    def reorder(self, name: str, move: NDArray[np.int64]) -> None:
         """Bring the sample axis of the velocity *name* into another order."""
         if name in self.velocity:
-            self.velocity[name] = np.take_along_axis(self.velocity[name], rows, axis=1)
+            self.velocity[name] = np.take_along_axis(self.velocity[name], move, axis=1)

@@ -19,7 +19,7 @@ from typing import Any, TypeVar
 import numpy as np
 
 from headway.coreml.fleet.jobs import FleetResult, Prepared
-from headway.coreml.update.errors import MLModelError, update_error
+from headway.coreml.update.errors import MLModelError, MLModelErrorCode, update_error
 from headway.coreml.weights import Float32
 
 __all__ = ["one_thread", "shared_out"]
@@ -81,11 +81,15 @@ def _messages(receiver: Connection) -> list[tuple[int, MLModelError | None]]:
     """Return what a worker reports, or nothing when it died."""
     try:
         found: list[tuple[int, MLModelError | None]] = [
-            (position, None if text is None else update_error(*text)) for position, text in receiver.recv()
+            (position, None if parts is None else _error(*parts)) for position, parts in receiver.recv()
         ]
     except EOFError:
         return []
     return found
+
+
+def _error(apple_code: int, message: str, hint: str) -> MLModelError:
+    return MLModelError(MLModelErrorCode(apple_code), message, hint=hint)
 
 
 def _result(slot: _Slot, error: MLModelError | None) -> FleetResult:
@@ -98,12 +102,13 @@ def _work(
     part: Sequence[Item], train: Callable[[Item], Iterator[Outcome]], slots: Mapping[int, _Slot], sender: Connection
 ) -> None:
     """Train *part* in a worker: results into the shared memory, one short message at the end."""
-    report: list[tuple[int, tuple[str, str] | None]] = []
+    report: list[tuple[int, tuple[int, str, str] | None]] = []
     with one_thread():
         for item in part:
             for position, result in train(item):
                 if result.error is not None:
-                    report.append((position, (result.error.message, result.error.hint)))
+                    error = result.error
+                    report.append((position, (int(error.apple_code), error.message, error.hint)))
                     continue
                 slot = slots[position]
                 for key, values in result.weights.items():

@@ -1,0 +1,146 @@
+"""How many heads a core trains: a plain PyTorch loop per device, the single engine, and the fleet engine, side by side.
+
+Rounds of the three alternate in one run, so that whatever else the machine does falls on all of them; the table gives
+the medians of CPU time (of wall time for two processes) and the ratios.  Every figure is for the same training: 50
+samples of 512 features, 10 classes, 10 epochs in mini-batches of 10.
+
+    python benchmarks/coreml_update.py [--devices N] [--rounds N] [--save FILE]
+"""
+
+# ruff: noqa: E402 - the number of threads must be set before numpy and torch load
+
+from __future__ import annotations
+
+import argparse
+import os
+
+for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
+    os.environ[name] = "1"  # per core: one thread
+
+import platform
+import statistics
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+
+from headway.coreml import SGD, Adam, AllowedSet, FleetJob, HeadLayout, MLModel, Range, initial_head, train_fleet
+from headway.coreml.update.task import update_model
+
+SAMPLES, FEATURES, CLASSES, EPOCHS, BATCH = 50, 512, 10, 10, 10
+CASES = {
+    "512-128-10 SGD": ((128,), SGD(Range(0.05))),
+    "512-128-10 momentum": ((128,), SGD(Range(0.05), momentum=Range(0.9))),
+    "512-128-10 Adam": ((128,), Adam(Range(0.001))),
+    "512-10 SGD": ((), SGD(Range(0.05))),
+    "512-10 Adam": ((), Adam(Range(0.001))),
+}
+
+
+def make_jobs(hidden: tuple[int, ...], optimizer: SGD | Adam, count: int) -> list[FleetJob]:
+    """*count* devices that start from one head, each with samples of its own."""
+    layout = HeadLayout(FEATURES, CLASSES, hidden, optimizer=optimizer, epochs=AllowedSet(EPOCHS, (EPOCHS,)))
+    random = np.random.default_rng(0)
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "head.mlmodel"
+        path.write_bytes(initial_head(layout, 1))
+        model = MLModel(path)
+    features = random.standard_normal((count, SAMPLES, FEATURES), dtype=np.float32) / 8
+    return [FleetJob(model, rows, random.integers(0, CLASSES, SAMPLES)) for rows in features]
+
+
+def torch_loop(jobs: list[FleetJob], optimizer: SGD | Adam) -> None:
+    """One network, one optimizer and one loop per device, as one would write it."""
+    import torch
+
+    torch.set_num_threads(1)
+    for job in jobs:
+        x, y = torch.from_numpy(job.features), torch.from_numpy(job.labels)
+        layers: list[torch.nn.Module] = []
+        keys = [key.removesuffix(".weights") for key in job.model.trainable_keys if key.endswith(".weights")]
+        for key in keys:
+            kernel = torch.from_numpy(job.model.weights[f"{key}.weights"].copy())
+            dense = torch.nn.Linear(kernel.shape[1], kernel.shape[0])
+            dense.weight.data = kernel
+            dense.bias.data = torch.from_numpy(job.model.weights[f"{key}.biases"].copy())
+            layers += [dense, torch.nn.ReLU()]
+        network = torch.nn.Sequential(*layers[:-1])
+        rate = optimizer.learning_rate.default
+        if isinstance(optimizer, Adam):
+            stepper: torch.optim.Optimizer = torch.optim.Adam(network.parameters(), lr=rate)
+        else:
+            stepper = torch.optim.SGD(network.parameters(), lr=rate, momentum=optimizer.momentum.default)
+        loss_of = torch.nn.CrossEntropyLoss()
+        for _ in range(EPOCHS):
+            for start in range(0, SAMPLES, BATCH):
+                stepper.zero_grad()
+                loss_of(network(x[start : start + BATCH]), y[start : start + BATCH]).backward()
+                stepper.step()
+
+
+def single(jobs: list[FleetJob]) -> None:
+    """One MLUpdateTask per device."""
+    for job in jobs:
+        update_model(job.model, {"features": job.features, "probabilities_true": job.labels})
+
+
+def seconds(work: Callable[[], object], clock: Callable[[], float]) -> float:
+    """Seconds of *clock* that *work* takes."""
+    begin = clock()
+    work()
+    return clock() - begin
+
+
+def measure(hidden: tuple[int, ...], optimizer: SGD | Adam, devices: int, rounds: int) -> list[str]:
+    """One row of the table."""
+    jobs = make_jobs(hidden, optimizer, devices)
+    few, some = jobs[:6], jobs[: max(6, devices // 8)]
+    train_fleet(some)
+    torch_loop(few[:1], optimizer)
+    plain, alone, fleet, one, two = [], [], [], [], []
+    for _ in range(rounds):
+        plain.append(seconds(lambda: torch_loop(few, optimizer), time.process_time) / len(few))
+        alone.append(seconds(lambda: single(few), time.process_time) / len(few))
+        fleet.append(seconds(lambda: train_fleet(jobs), time.process_time) / len(jobs))
+        one.append(seconds(lambda: train_fleet(jobs), time.perf_counter))
+        two.append(seconds(lambda: train_fleet(jobs, processes=2), time.perf_counter))
+    base, middle, fast = (statistics.median(values) for values in (plain, alone, fleet))
+    return [
+        f"{1 / base:.0f}",
+        f"{1 / middle:.0f}",
+        f"{1 / fast:.0f}",
+        f"{base / middle:.1f}",
+        f"{base / fast:.1f}",
+        f"{statistics.median(one) / statistics.median(two):.2f}",
+    ]
+
+
+def main() -> None:
+    """Print the table, and write it where asked."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--devices", type=int, default=256)
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--save", type=Path)
+    chosen = parser.parse_args()
+    headings = ["head", "torch/s", "task/s", "fleet/s", "task ratio", "fleet ratio", "2 processes"]
+    lines = ["| " + " | ".join(headings) + " |", "|" + "---|" * len(headings)]
+    for label, (hidden, optimizer) in CASES.items():
+        devices = max(16, chosen.devices // 8) if isinstance(optimizer, Adam) else chosen.devices
+        lines.append("| " + " | ".join([label, *measure(hidden, optimizer, devices, chosen.rounds)]) + " |")
+        print(lines[-1], flush=True)
+    load = ", ".join(f"{value:.1f}" for value in os.getloadavg())
+    about = f"{platform.machine()}, {os.cpu_count()} cores, load {load}, numpy {np.__version__}"
+    text = (
+        f"Heads trained per second of one core, and ratios to the plain PyTorch loop.\n{about}; medians of {chosen.rounds} rounds.\n\n"
+        + "\n".join(lines)
+        + "\n"
+    )
+    print("\n" + text)
+    if chosen.save is not None:
+        chosen.save.write_text(text, encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()
