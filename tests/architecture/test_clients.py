@@ -18,6 +18,7 @@ HOMES: dict[str, tuple[str, ...]] = {
     "tuf": ("headway.trust", "headway_server.signing"),
     "securesystemslib": ("headway.trust", "headway_server.signing"),
     "httpx2": ("headway.device.fetcher", "headway.publisher", "headway.fleet", "headway.cli", "headway.testing"),
+    "stamina": ("headway.publisher.http",),
     "typer": ("headway.cli", "headway_trainer.cli"),
     "click": ("headway.cli", "headway_trainer.cli"),
     "rich": ("headway.cli",),

@@ -67,6 +67,7 @@ def test_from_nothing_to_a_rollout(shop, capsys, base, heads):
     assert run(["channels", "offer", "topic@1", "--share", "12.5"]) == 0
     rollout = capsys.readouterr().out.strip()
     assert told(capsys, "channels", "show")["offers"][0]["rollout"]["permyriad"] == 1250
+    assert told(capsys, "rollout", "tick", rollout)["decision"]["action"] in ("wait", "hold", "advance")
     assert run(["rollout", "hold", rollout]) == 0
     capsys.readouterr()
     assert told(capsys, "rollout", "show", rollout)["rollout"]["state"] == "held"
@@ -86,6 +87,17 @@ def test_from_nothing_to_a_rollout(shop, capsys, base, heads):
         ["heads", "lineage"],
     ):
         assert run(table) == 0
+
+
+def test_staged_offer(shop, capsys, base, heads):
+    run(["keys", "create", "--base-id", BASE_ID])
+    run(["bases", "publish", str(base), "--base-id", BASE_ID, "--version", "1"])
+    run(["heads", "publish", str(heads[0]), "--name", "topic", "--base", str(base)])
+    capsys.readouterr()
+    stages = ("--stage", "5:3600:20", "--stage", "100:0:1")
+    rollout = told(capsys, "channels", "offer", "topic@1", *stages)["rollout"]
+    assert rollout["permyriad"] == 500
+    assert [stage["permyriad"] for stage in rollout["schedule"]] == [500, 10_000]
 
 
 def test_keys_over_their_life(shop, capsys):
@@ -122,6 +134,7 @@ def test_one_signature_of_two_is_not_enough(shop, capsys):
         (["heads", "revoke", "topic"], 1, "malformed_reference"),
         (["channels", "recall", "topic@9", "--reason", "x", "--base-id", "kd"], 5, "no_such_release"),
         (["channels", "offer", "topic@1"], 1, "which_base"),
+        (["channels", "offer", "topic@1", "--base-id", "kd", "--stage", "5:day"], 1, "bad_schedule"),
         (["bases", "publish", "nowhere", "--base-id", "kd", "--version", "1"], 5, "no_release"),
         (["bases", "publish", ".", "--base-id", "kd", "--version", "1", "--waive", "size"], 1, "bad_waiver"),
         (["keys", "sign", "nowhere", "--key", "root-1", "--out", "s"], 5, "no_such_file"),

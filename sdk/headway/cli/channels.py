@@ -14,7 +14,9 @@ from headway.contract.errors import RefusedError
 if TYPE_CHECKING:
     from headway.publisher.registry import Registry
 
-app = typer.Typer(help="Offer releases on channels, recall them, stop personalising.", no_args_is_help=True, add_completion=False)
+app = typer.Typer(
+    help="Offer releases on channels, recall them, stop personalising.", no_args_is_help=True, add_completion=False
+)
 
 Reference = Annotated[str, typer.Argument(metavar="NAME@RELEASE", help="The release.")]
 
@@ -55,6 +57,9 @@ def show(
 def offer(
     reference: Reference,
     share: Annotated[float, typer.Option(min=0, max=100, help="Percent of devices.")] = 100.0,
+    stage: Annotated[
+        list[str] | None, typer.Option(help="PERCENT:SOAK_SECONDS:MIN_CONFIRMED; repeat it for a schedule.")
+    ] = None,
     pin: Annotated[list[str] | None, typer.Option(help="A group that always gets it.")] = None,
     exclude: Annotated[list[str] | None, typer.Option(help="A group that never gets it.")] = None,
     base_id: BaseId = None,
@@ -64,7 +69,11 @@ def offer(
     app_name: App = None,
     as_json: AsJson = False,
 ) -> None:
-    """Offer a release to a share of devices. Raising the share only adds devices."""
+    """Offer a release: to everyone, to a share, or in stages that advance on confirmed health.
+
+    Raising the share only ever adds devices.
+    """
+    schedule = [stage_of(text) for text in stage or ()]
     chosen = effective(url=url, token=token, app=app_name, channel=channel)
     release = release_of(reference)
     with connect(chosen) as registry:
@@ -73,7 +82,8 @@ def offer(
             only_base_id(registry, base_id),
             release.name,
             release.number,
-            permyriad=round(share * 100),
+            permyriad=None if schedule else round(share * 100),
+            schedule=schedule,
             pins=pin or (),
             excludes=exclude or (),
         )
@@ -82,6 +92,23 @@ def offer(
         print_json({"schema": 1, "rollout": rollout})
     else:
         typer.echo(rollout["id"])
+
+
+def stage_of(text: str) -> dict[str, int]:
+    """``5:86400:20`` as a stage: 5 % of devices, for a day at least, until 20 confirmed.
+
+    Raises:
+        RefusedError: code ``bad_schedule``.
+    """
+    try:
+        percent, soak_s, confirmed = text.split(":")
+        return {"permyriad": round(float(percent) * 100), "soak_s": int(soak_s), "min_confirmed": int(confirmed)}
+    except ValueError as error:
+        raise RefusedError(
+            "bad_schedule",
+            f"{text!r} is not a stage.",
+            hint="Write PERCENT:SOAK_SECONDS:MIN_CONFIRMED, for example 5:86400:20.",
+        ) from error
 
 
 @app.command()

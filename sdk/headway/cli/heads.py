@@ -78,6 +78,8 @@ def publish(
             on_progress=UploadProgress(),
         )
     say_published(done)
+    if done.new and not done.dry_run:
+        note(f"Offer it: headway channels offer {name}@{done.version} --share 10")
     if as_json:
         print_json(published_json(done))
 
@@ -102,6 +104,28 @@ def list_heads(
         for r in records
     ]
     print_table(rows, ("head", "base", "state", "labels", "digest", "checked"))
+
+
+@app.command()
+def proofs(url: Url = None, token: Token = None, app_name: App = None, as_json: AsJson = False) -> None:
+    """Which head was proven on which base, and how well."""
+    chosen = effective(url=url, token=token, app=app_name)
+    with connect(chosen) as registry:
+        edges = registry.proofs()
+    if as_json:
+        print_json({"schema": 1, "proofs": edges})
+        return
+    rows = [
+        (
+            f"{edge['name']}@{edge['release']}",
+            edge["base"],
+            f"{edge['proof']['accuracy_permyriad'] / 100:.2f} %",
+            f"{edge['proof']['probability_deviation_micro'] / 1e6:.6f}",
+            edge["verdict"],
+        )
+        for edge in edges
+    ]
+    print_table(rows, ("head", "base", "golden accuracy", "deviation", "verdict"))
 
 
 @app.command()

@@ -34,8 +34,10 @@ def show(rollout: Rollout, url: Url = None, token: Token = None, app_name: App =
         print_json({"schema": 1, "rollout": record, "decisions": decisions})
         return
     _table([record])
-    for decision in decisions:
-        note(f"{decision['action']}: {decision['reason']}")
+    if decisions:
+        rows = [(d["at"], d["action"], d["actor"], d["reason"]) for d in decisions]
+        typer.echo("")
+        print_table(rows, ("at", "action", "by", "why"))
 
 
 @app.command()
@@ -54,16 +56,19 @@ def hold(rollout: Rollout, url: Url = None, token: Token = None, app_name: App =
 
 @app.command()
 def halt(rollout: Rollout, url: Url = None, token: Token = None, app_name: App = None) -> None:
-    """Stop it for good."""
+    """Stop it for good. Devices that have the release keep it: ordering them off is `headway channels recall`."""
     with connect(effective(url=url, token=token, app=app_name)) as registry:
         _table([registry.halt(rollout)])
 
 
 @app.command()
-def tick(rollout: Rollout, url: Url = None, token: Token = None, app_name: App = None) -> None:
-    """Let the registry decide about it now."""
+def tick(rollout: Rollout, url: Url = None, token: Token = None, app_name: App = None, as_json: AsJson = False) -> None:
+    """Let the registry decide about it now, by what devices reported."""
     with connect(effective(url=url, token=token, app=app_name)) as registry:
         answer = registry.tick(rollout)
+    if as_json:
+        print_json({"schema": 1, **answer})
+        return
     note(f"{answer['decision']['action']}: {answer['decision']['reason']}")
     _table([answer["rollout"]])
 

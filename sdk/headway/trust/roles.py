@@ -101,7 +101,12 @@ def edit(
 
 
 def sign_bases(
-    current: bytes | None, put: Iterable[TargetEntry], signers: Sequence[Signer], *, now: datetime, drop: Iterable[str] = ()
+    current: bytes | None,
+    put: Iterable[TargetEntry],
+    signers: Sequence[Signer],
+    *,
+    now: datetime,
+    drop: Iterable[str] = (),
 ) -> bytes:
     """The role ``bases`` with entries put in, signed; raises as :func:`edit`."""
     return add_signatures(edit(current, BASES, put=put, drop=drop, now=now), BASES, signers)
