@@ -132,11 +132,8 @@ def main() -> None:
         print(lines[-1], flush=True)
     load = ", ".join(f"{value:.1f}" for value in os.getloadavg())
     about = f"{platform.machine()}, {os.cpu_count()} cores, load {load}, numpy {np.__version__}"
-    text = (
-        f"Heads trained per second of one core, and ratios to the plain PyTorch loop.\n{about}; medians of {chosen.rounds} rounds.\n\n"
-        + "\n".join(lines)
-        + "\n"
-    )
+    title = "Heads trained per second of one core, and ratios to the plain PyTorch loop."
+    text = "\n".join([title, f"{about}; medians of {chosen.rounds} rounds.", "", *lines, ""])
     print("\n" + text)
     if chosen.save is not None:
         chosen.save.write_text(text, encoding="utf-8")

@@ -130,6 +130,42 @@ def inspect(model: Model, as_json: AsJson = False) -> None:
         typer.echo(f"{found['bytes']:,} bytes in {len(found['files'])} file(s), {found['digest']}")
 
 
+calibrate = typer.Typer(name="calibrate", no_args_is_help=True, help="Let a phone decide what no document says.")
+app.add_typer(calibrate)
+
+
+@calibrate.command("make")
+def make(folder: Annotated[Path, typer.Argument(help="Where to write the kit.", metavar="DIR")]) -> None:
+    """Write heads, samples, expected readings and the program that runs them on a phone."""
+    from headway.coreml.calibration.kit import make_kit
+
+    make_kit(folder)
+    note(f"Wrote the kit to {folder.name}: add Calibrate.swift and the folder to an app and run it on a phone.")
+
+
+@calibrate.command("read")
+def read(
+    result: Annotated[Path, typer.Argument(help="The phone's result.", metavar="RESULT.json")],
+    out: Annotated[Path | None, typer.Option(help="Where to write the switches for `update --semantics`.")] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Decide each switch from a phone's result; exits 3 when one stays undecided."""
+    from headway.coreml.calibration.reading import decide, read_result
+    from headway.coreml.update.switches import write_semantics
+
+    semantics, decisions = decide(read_result(result))
+    if as_json:
+        rows = [{"switch": d.switch, "setting": d.setting, "reason": d.reason} for d in decisions]
+        print_json({"schema": 1, "semantics": semantics.to_json(), "decisions": rows})
+    else:
+        shown = [(d.switch, "undecided" if d.setting is None else d.setting, d.reason) for d in decisions]
+        print_table(shown, ("switch", "setting", "why"))
+    if out is not None:
+        write_semantics(out, semantics)
+    if any(decision.setting is None for decision in decisions):
+        raise typer.Exit(EXIT_INVALID)
+
+
 def _show(found: dict[str, Any], indent: str) -> None:
     updatable = "updatable" if found["updatable"] else "frozen"
     typer.echo(f"{indent}{found['type']}, specification version {found['specification_version']}, {updatable}")
