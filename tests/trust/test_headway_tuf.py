@@ -14,7 +14,7 @@ from datetime import UTC, datetime, timedelta
 from functools import cache
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from urllib.parse import unquote
+from urllib.parse import quote, unquote
 
 import pytest
 from securesystemslib.signer import CryptoSigner
@@ -257,6 +257,100 @@ def test_expired_delegated_role_is_not_used(repository, device):
     assert device.refresh() == 0
     assert device.download("x") == 1
     assert device.version("late") is None
+
+
+@pytest.mark.parametrize("role", ["?", "#", "/delegated", "../delegated", "a b", "名"])
+def test_any_role_name_is_quoted_on_the_wire_and_on_disk(repository, device, role):
+    repository.delegate("targets", role, ["*"])
+    repository.add(role, "x", b"x")
+    repository.publish()
+    assert device.download("x") == 0
+    assert f"/metadata/1.{quote(role, safe='')}.json" in repository.requests
+    assert {path.name for path in device.metadata.iterdir() if path.is_file()} == {
+        *(f"{top}.json" for top in TOP),
+        f"{quote(role, safe='')}.json",
+    }
+
+
+def test_cached_role_is_verified_against_its_delegator_of_today(repository, device):
+    """The stored bytes are the same, but the key that made them is no longer the one delegated to."""
+    repository.delegate("targets", "shared", ["*"])
+    repository.add("shared", "x", b"x")
+    repository.publish()
+    assert device.download("x") == 0
+    shared = repository.served["/metadata/1.shared.json"]
+    repository.targets["targets"].delegations = None
+    repository.signers["shared"] = CryptoSigner.generate_ed25519()
+    repository.delegate("targets", "shared", ["*"])
+    repository.publish()
+    repository.targets["shared"].version = 1
+    repository.snapshot.meta["shared.json"] = MetaFile(1)
+    repository.snapshot.version += 1
+    repository.sign("snapshot", repository.snapshot)
+    repository.timestamp.version += 1
+    repository.timestamp.snapshot_meta = MetaFile(repository.snapshot.version)
+    repository.sign("timestamp", repository.timestamp)
+    repository.served["/metadata/1.shared.json"] = shared
+    assert device.download("x") == 1
+
+
+@pytest.mark.parametrize(
+    ("role", "stored"),
+    [
+        ("root", {"root"}),
+        ("timestamp", {"root"}),
+        ("snapshot", {"root", "timestamp"}),
+        ("targets", {"root", "timestamp", "snapshot"}),
+    ],
+)
+def test_refresh_goes_as_far_as_the_first_bad_signature(repository, device, role, stored):
+    repository.publish()
+    if role == "root":
+        repository.root.version = 2
+        repository.sign("root", repository.root)
+    name = {"root": "2.root", "timestamp": "timestamp"}.get(role, f"1.{role}")
+    metadata = json.loads(repository.served[f"/metadata/{name}.json"])
+    metadata["signatures"][0]["sig"] = "00" * 64
+    repository.served[f"/metadata/{name}.json"] = json.dumps(metadata).encode()
+    assert device.refresh() == 1
+    assert {path.stem for path in device.metadata.glob("*.json")} == stored
+    assert device.version("root") == 1
+
+
+def test_snapshot_threshold_counts_different_keys_only(repository, device):
+    keys = repository.root.roles["snapshot"].keyids
+    keys.extend([CryptoSigner.generate_ed25519().public_key.keyid, "0" * 64])
+    repository.root.roles["snapshot"].threshold = 2
+    repository.root.version = 2
+    repository.sign("root", repository.root)
+    repository.publish()
+    assert device.refresh() == 1
+    assert (device.version("root"), device.version("snapshot")) == (2, None)
+
+
+def test_fast_forwarded_versions_recover_with_new_keys(repository, device):
+    repository.publish()
+    repository.timestamp.version = repository.snapshot.version = 99_999
+    repository.publish()
+    assert device.refresh() == 0
+    for role in ("snapshot", "timestamp"):
+        repository.root.revoke_key(repository.signers[role].public_key.keyid, role)
+        repository.signers[role] = CryptoSigner.generate_ed25519()
+        repository.root.add_key(repository.signers[role].public_key, role)
+    repository.root.version = 2
+    repository.sign("root", repository.root)
+    repository.timestamp.version = repository.snapshot.version = 2
+    repository.publish()
+    assert device.refresh() == 0
+    assert (device.version("timestamp"), device.version("snapshot")) == (3, 3)
+
+
+def test_changed_target_replaces_the_old_file_under_one_name(repository, device):
+    for content in (b"one", b"two"):
+        repository.add("targets", "dir/x", content)
+        repository.publish()
+        assert device.download("dir/x") == 0
+        assert device.files() == [content]
 
 
 def test_unknown_fields_are_kept_and_verified(repository, device):
