@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 from datetime import timedelta
 
 import pytest
-from tuf.api.metadata import Metadata, Root, Targets
+from tuf.api.metadata import DelegatedRole, Delegations, Metadata, Root, Targets
 
 from headway.contract.errors import RefusedError, UntrustedError
 from headway.trust.repository import Holders, TrustFiles, create_trust, keyids_for
@@ -112,8 +113,6 @@ def test_one_key_cannot_vote_twice_under_two_ids(files):
 
 
 def test_doubled_signature_is_not_metadata(files, first):
-    import json
-
     document = json.loads(first)
     document["signatures"] *= 2
     refused("malformed_metadata", json.dumps(document).encode(), files.delegated[ROLE], files)
@@ -218,6 +217,14 @@ def test_delegation_with_wider_paths_is_refused(files):
     with pytest.raises(RefusedError) as caught:
         verify_role_update("targets", new, current=files.targets, delegator=files.root, app=APP, now=NOW)
     assert caught.value.code == "out_of_scope"
+
+
+def test_publisher_may_not_delegate_further(files, first):
+    """Otherwise one stolen publisher key could make keys of its own, which no rotation would find."""
+    metadata: Metadata[Targets] = Metadata.from_bytes(first)
+    metadata.signed.version += 1
+    metadata.signed.delegations = Delegations({}, {"mine": DelegatedRole("mine", [], 1, False, paths=["*"])})
+    refused("out_of_scope", add_signatures(unsigned(metadata.signed), ROLE, [PUBLISHER]), first, files)
 
 
 def test_foreign_online_keys_are_refused(files):

@@ -92,6 +92,21 @@ def lint_delegations(targets: Targets) -> None:
     lint_keys(targets.delegations.keys)
 
 
+def lint_leaf(role: str, targets: Targets) -> None:
+    """Refuse a publisher's role that delegates further: who may sign is for the holders of targets to say.
+
+    Raises:
+        RefusedError: code ``out_of_scope``.
+    """
+    if targets.delegations is not None:
+        raise RefusedError(
+            "out_of_scope",
+            f"The role {role} may not delegate to others.",
+            hint="Let the holders of targets delegate: `headway keys delegate` or `headway keys rotate`.",
+            role=role,
+        )
+
+
 def lint_entries(
     role: str, new: Sequence[TargetEntry], current: Sequence[TargetEntry], app: str
 ) -> tuple[tuple[TargetEntry, Fact], ...]:

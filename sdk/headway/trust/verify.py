@@ -16,7 +16,7 @@ from tuf.api.metadata import Metadata, Root, Targets
 from headway.contract.digests import Digest, digest_of
 from headway.contract.errors import RefusedError
 from headway.contract.targets import BaseTarget, HeadTarget
-from headway.trust.lint import lint_delegations, lint_entries, lint_root
+from headway.trust.lint import lint_delegations, lint_entries, lint_leaf, lint_root
 from headway.trust.online import CHANNELS, OnlineKeys
 from headway.trust.repository import ROOT, TARGETS, TrustFiles
 from headway.trust.roles import TargetEntry, entries
@@ -72,6 +72,7 @@ def verify_role_update(
     if role == TARGETS:
         lint_delegations(metadata.signed)
         return VerifiedRole(role, metadata.signed.version, metadata.signed.expires, new)
+    lint_leaf(role, metadata.signed)
     listed = lint_entries(role, entries(new, role), () if current is None else entries(current, role), app)
     return VerifiedRole(
         role,
