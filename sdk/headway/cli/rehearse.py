@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import shutil
+import signal
+import sys
 from pathlib import Path
 
 from headway.cli.output import note, print_json
@@ -57,6 +59,8 @@ def rehearse(scenario: Scenario, folder: Path, *, fixtures: Path | None, quiet: 
     from headway.fleet.corpus import find_fixtures
     from headway.fleet.rehearsal import Rehearsal
 
+    # A plain SIGTERM would leave the registry's process behind.
+    signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(128 + number))
     found = find_fixtures(fixtures)
     return Rehearsal(scenario, folder, found, Narration(quiet=quiet), folder / CACHE).run()
 

@@ -12,7 +12,7 @@ import random
 import time
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -53,7 +53,7 @@ from headway.fleet.world import DayAndNight, SimulatedClock
 from headway.publisher.registry import Registry
 
 BASE_ID = "kdconv-mobilebert"
-_GENERAL_TEXTS = 240
+_COMMON_TEXTS = 160
 
 
 @dataclass(slots=True)
@@ -80,11 +80,12 @@ class Rehearsal:
             )
         self.out.mkdir(parents=True, exist_ok=True)
         scenario = self.scenario.checked()
-        with self._phase("registry", "start a registry and make keys"):
-            server = RegistryProcess(self.out / "registry")
-            server.__enter__()
-        with server, Registry(server.url, server.token, app=scenario.app) as registry:
-            report = self._run(registry)
+        with ExitStack() as stack:
+            with self._phase("registry", "start a registry and make keys"):
+                server = stack.enter_context(RegistryProcess(self.out / "registry"))
+                registry = stack.enter_context(Registry(server.url, server.token, app=scenario.app))
+                app = establish(registry, BASE_ID, self.out / "keys")
+            report = self._run(app)
         (self.out / "report.json").write_text(to_json(report), encoding="utf-8")
         (self.out / "report.html").write_text(render(report), encoding="utf-8")
         return report
@@ -96,17 +97,20 @@ class Rehearsal:
         yield
         self.phases.append(Phase(code, at_s, round(time.monotonic() - started, 2)))
 
-    def _run(self, registry: Registry) -> FleetReport:
-        app = establish(registry, BASE_ID, self.out / "keys")
-        test = read_utterances(self.fixtures.split("test"))
-        users = deal(test, self.scenario.users, self.scenario.seed)
+    def _run(self, app: Established) -> FleetReport:
+        split = read_utterances(self.fixtures.split("test"))
+        users = deal(split, self.scenario.users, self.scenario.seed)
+        common = _common(split, users, self.scenario.seed)
+        # Releases are measured on exactly the texts of this run: the people's, and some that are nobody's.
+        owned = frozenset[str]().union(*(user.dialogues for user in users))
+        test = [*(utterance for utterance in split if utterance.dialogue in owned), *common]
         with self._phase("publish", "encode text, fit heads, prove, sign, publish"):
             encoder = Encoder(self.fixtures.base, self.cache, self.narrator)
             folders = self._releases(encoder)
             self._publish(app, folders)
             encoder.of([utterance.text for utterance in test], "encode the people's text")
             encoder.save()
-        timeline = self._timeline(app, encoder, users, test, folders)
+        timeline = self._timeline(app, encoder, users, common, folders)
         for number, step in enumerate(self.scenario.steps, start=1):
             with self._phase(*_chapter(step, self.scenario)):
                 timeline.perform(number, step)
@@ -144,7 +148,7 @@ class Rehearsal:
         app: Established,
         encoder: Encoder,
         users: Sequence[User],
-        test: Sequence[Utterance],
+        common: Sequence[Utterance],
         folders: Mapping[int, Path],
     ) -> Timeline:
         power = DayAndNight()
@@ -167,7 +171,7 @@ class Rehearsal:
             power=power,
             yardstick=Yardstick(
                 golden={n: _golden(folder, self.scenario.labels, encoder) for n, folder in folders.items()},
-                general=_general(test, users, self.scenario.seed),
+                general=[(utterance.text, utterance.label) for utterance in common],
             ),
             narrator=self.narrator,
         )
@@ -294,12 +298,12 @@ def _golden(folder: Path, labels: Sequence[str], encoder: Encoder) -> Texts:
     return [(row, order[label]) for row, label in zip(features, golden.labels, strict=True)]
 
 
-def _general(test: Sequence[Utterance], users: Sequence[User], seed: int) -> Texts:
+def _common(split: Sequence[Utterance], users: Sequence[User], seed: int) -> list[Utterance]:
     """Texts of dialogues that belong to no user."""
     taken = frozenset[str]().union(*(user.dialogues for user in users))
-    free = [utterance for utterance in test if utterance.dialogue not in taken]
-    random.Random(f"general:{seed}").shuffle(free)
-    return [(utterance.text, utterance.label) for utterance in free[:_GENERAL_TEXTS]]
+    free = [utterance for utterance in split if utterance.dialogue not in taken]
+    random.Random(f"common:{seed}").shuffle(free)
+    return free[:_COMMON_TEXTS]
 
 
 def _proof(value: Mapping[str, Any]) -> ProofFacts:
