@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import gc
 import io
 import logging
 from collections.abc import Callable, Mapping
@@ -21,7 +22,10 @@ CACHE_NAME = "cache"
 def coremltools() -> Any:
     """coremltools without its warnings about frameworks that Linux does not have."""
     logging.getLogger("coremltools").setLevel(logging.ERROR)
-    return pytest.importorskip("coremltools")
+    found = pytest.importorskip("coremltools")
+    # Each conversion collects garbage; without this it would look at every object of the imported libraries again.
+    gc.freeze()
+    return found
 
 
 def save_program(body: Body, inputs: Arrays, path: Path, target: str = "iOS15", precision: str = "FLOAT32") -> Path:

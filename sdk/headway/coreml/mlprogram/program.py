@@ -7,7 +7,6 @@ elsewhere. What a device computes is not claimed.
 
 from __future__ import annotations
 
-import gc
 import tempfile
 from collections.abc import Mapping
 from pathlib import Path
@@ -102,7 +101,6 @@ def _build(package: Package, options: ProgramOptions, folder: Path) -> None:
     from headway.coreml.mlprogram.compiler import build
 
     build(package, options, folder)
-    gc.collect()  # the translation is full of cycles; without this its memory is still held while the session loads
 
 
 def _session(model: Path, options: ProgramOptions) -> Any:

@@ -64,6 +64,7 @@ def translate(function: Function, graph: Graph, options: ProgramOptions, *, batc
         translator.operation(op)
     outputs = tuple(translator.output(name) for name in function.outputs)
     model = graph.model([translator.info(p) for p in inputs], [translator.info(p) for p in outputs])
+    translator.release()
     return Translation(model, inputs, outputs, batch)
 
 
@@ -101,6 +102,11 @@ class _Translator:
     def info(self, port: Port) -> Any:
         open_dims = [f"{port.value}.{axis}" if size is None else size for axis, size in enumerate(port.shape)]
         return value_info(port.value, np.dtype(port.dtype), (*(["items"] if self._batch else []), *open_dims))
+
+    def release(self) -> None:
+        """Break the cycles between calls and constants, so that their memory is free before the session loads."""
+        self._state.written.clear()
+        self._values.clear()
 
     def operation(self, op: Operation) -> None:
         if op.kind == "const":
