@@ -318,6 +318,18 @@ def test_bodies_are_bounded_and_typed(published: PublisherWorld) -> None:
     refused(published.post_role("heads-kd", b"x" * 2_000_000), 413, "request_entity_too_large")
 
 
+@pytest.mark.parametrize("text", ["\\u0000", "\\ud800", "a\\udfffb"], ids=["NUL", "surrogate", "inside"])
+def test_text_that_no_database_stores(published: PublisherWorld, text: str) -> None:
+    json_type = {"Content-Type": "application/json"}
+    body = f'{{"scopes":["read"],"note":"{text}"}}'
+    refused(published.call("POST", "/tokens", content=body, headers=json_type), 422, "malformed")
+    body = f'{{"release":1,"permyriad":1,"pins":["{text}"]}}'
+    path = "/channels/stable/kd/offers/topic"
+    refused(published.call("PUT", path, content=body, headers=json_type), 422, "malformed")
+    body = f'{{"base_id":"kd","version":"9","manifest":"","provenance":{{"{text}":1}}}}'
+    refused(published.call("POST", "/bases", content=body, headers=json_type), 422, "malformed")
+
+
 def test_a_bomb_as_outcomes(published: PublisherWorld) -> None:
     bomb = gzip.compress(b" " * 50_000_000)
     assert len(bomb) < 60_000

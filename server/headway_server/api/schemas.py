@@ -4,17 +4,38 @@ from __future__ import annotations
 
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 NAME = r"^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$"
 DIGEST = r"^sha256:[0-9a-f]{64}$"
 Name = Field(pattern=NAME)
 
 
+def _check_text(value: Any) -> None:
+    """Refuse text that no database stores: NUL, and halves of surrogate pairs."""
+    match value:
+        case str():
+            if "\x00" in value or any("\ud800" <= c <= "\udfff" for c in value):
+                raise ValueError("text without NUL and lone surrogates is needed")
+        case dict():
+            for key, item in value.items():
+                _check_text(key)
+                _check_text(item)
+        case list():
+            for item in value:
+                _check_text(item)
+
+
 class Body(BaseModel):
     """A request body; unknown fields are refused, so that a slip is not ignored."""
 
     model_config = ConfigDict(extra="forbid", strict=True)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _storable(cls, value: Any) -> Any:
+        _check_text(value)
+        return value
 
 
 class AppPath(BaseModel):
