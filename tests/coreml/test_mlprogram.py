@@ -25,7 +25,7 @@ from headway.coreml.proto import encode
 from .mil_programs import coremltools, save_program
 
 ct = coremltools()
-from coremltools.converters.mil import Builder as mb  # noqa: E402
+from coremltools.converters.mil import Builder as mb
 
 EXACT = ProgramOptions(threads=1, use_cache=False)
 WEIGHT = np.random.default_rng(2).standard_normal((40, 30)).astype(np.float32)
@@ -265,6 +265,20 @@ class TestCache:
         for compute in ("float", "int8"):
             compile_program(package, ProgramOptions(compute=compute, threads=1, cache_dir=tmp_path))
         assert len(list(tmp_path.iterdir())) == 2
+
+    @pytest.mark.parametrize("name", ["model.onnx", "weights.bin", "ports.json"])
+    @pytest.mark.parametrize("content", [b"", b"{}", b"[" * 5000])
+    def test_a_damaged_entry_is_built_again(self, package: Path, tmp_path: Path, name: str, content: bytes) -> None:
+        options = ProgramOptions(threads=1, cache_dir=tmp_path)
+        compile_program(package, options)
+        (folder,) = tmp_path.iterdir()
+        (folder / name).write_bytes(content)
+        np.testing.assert_allclose(compile_program(package, options).predict({"x": ROW})["y"], _answer(ROW), atol=1e-5)
+
+    def test_without_a_place_for_the_cache_the_program_runs(self, package: Path, tmp_path: Path) -> None:
+        (tmp_path / "file").write_text("not a folder")
+        program = compile_program(package, ProgramOptions(threads=1, cache_dir=tmp_path / "file"))
+        np.testing.assert_allclose(program.predict({"x": ROW})["y"], _answer(ROW), atol=1e-5)
 
     def test_a_failed_build_leaves_nothing(self, tmp_path: Path) -> None:
         def fail(folder: Path) -> None:

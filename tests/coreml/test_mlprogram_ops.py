@@ -14,7 +14,7 @@ from headway.coreml.mlprogram import ProgramOptions, compile_program
 from .mil_programs import Arrays, coremltools, expected_values, save_program
 
 coremltools()
-from coremltools.converters.mil import Builder as mb  # noqa: E402
+from coremltools.converters.mil import Builder as mb
 
 
 def _random(*shape: int, low: float = -2.0, high: float = 2.0) -> Callable[[np.random.Generator], np.ndarray]:

@@ -19,8 +19,8 @@ from headway.coreml.mlprogram.constants import quantise_rows
 from .mil_programs import coremltools, save_program
 
 ct = coremltools()
-import coremltools.optimize as cto  # noqa: E402
-from coremltools.converters.mil import Builder as mb  # noqa: E402
+import coremltools.optimize as cto
+from coremltools.converters.mil import Builder as mb
 
 RNG = np.random.default_rng(3)
 TABLE = RNG.standard_normal((64, 32)).astype(np.float32)

@@ -14,7 +14,7 @@ from headway.coreml.mlprogram import ProgramOptions, compile_program
 from .mil_programs import coremltools, save_program
 
 coremltools()
-from coremltools.converters.mil import Builder as mb  # noqa: E402
+from coremltools.converters.mil import Builder as mb
 
 torch = pytest.importorskip("torch")
 functional = torch.nn.functional

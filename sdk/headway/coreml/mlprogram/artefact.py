@@ -10,14 +10,18 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-__all__ = ["COMPILER_VERSION", "MODEL", "PORTS", "WEIGHTS", "Port", "read_ports", "write_ports"]
+__all__ = ["COMPILER_VERSION", "MODEL", "PORTS", "WEIGHTS", "DamagedArtefact", "Port", "read_ports", "write_ports"]
 
-COMPILER_VERSION = 4
+COMPILER_VERSION = 5
 """Raised whenever the same package compiles to another graph: old cache entries are then ignored."""
 
 MODEL = "model.onnx"
 WEIGHTS = "weights.bin"
 PORTS = "ports.json"
+
+
+class DamagedArtefact(Exception):
+    """A compiled artefact is not what was written; it can be built again. Never leaves this package."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,15 +40,30 @@ def write_ports(folder: Path, inputs: Sequence[Port], outputs: Sequence[Port], *
         "inputs": [asdict(port) for port in inputs],
         "outputs": [asdict(port) for port in outputs],
         "batched": batched,
+        "bytes": _sizes(folder),
     }
     (folder / PORTS).write_text(json.dumps(described))
 
 
 def read_ports(folder: Path) -> tuple[tuple[Port, ...], tuple[Port, ...], bool]:
-    """Read what :func:`write_ports` wrote: inputs, outputs, and whether the graph has a batch axis."""
-    described = json.loads((folder / PORTS).read_text())
-    inputs, outputs = (
-        tuple(Port(e["name"], e["value"], e["dtype"], tuple(e["shape"])) for e in described[side])
-        for side in ("inputs", "outputs")
-    )
-    return inputs, outputs, bool(described["batched"])
+    """Read what :func:`write_ports` wrote: inputs, outputs, and whether the graph has a batch axis.
+
+    Raises :class:`DamagedArtefact` when the description is unreadable or a file has another size than it says.
+    """
+    try:
+        described = json.loads((folder / PORTS).read_text())
+        inputs, outputs = (
+            tuple(Port(e["name"], e["value"], e["dtype"], tuple(e["shape"])) for e in described[side])
+            for side in ("inputs", "outputs")
+        )
+        whole = described["bytes"] == _sizes(folder)
+        batched = bool(described["batched"])
+    except (ValueError, KeyError, TypeError, OSError, RecursionError) as error:
+        raise DamagedArtefact(folder.name) from error
+    if not whole:
+        raise DamagedArtefact(folder.name)
+    return inputs, outputs, batched
+
+
+def _sizes(folder: Path) -> dict[str, int]:
+    return {name: (folder / name).stat().st_size for name in (MODEL, WEIGHTS)}

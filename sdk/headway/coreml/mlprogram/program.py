@@ -7,6 +7,7 @@ elsewhere. What a device computes is not claimed.
 
 from __future__ import annotations
 
+import shutil
 import tempfile
 from collections.abc import Mapping
 from pathlib import Path
@@ -17,7 +18,7 @@ import onnxruntime as ort
 from numpy.typing import NDArray
 
 from headway.contract.errors import IncompatibleError, RefusedError
-from headway.coreml.mlprogram.artefact import COMPILER_VERSION, MODEL, read_ports
+from headway.coreml.mlprogram.artefact import COMPILER_VERSION, MODEL, DamagedArtefact, read_ports
 from headway.coreml.mlprogram.cache import cached, default_cache_dir
 from headway.coreml.mlprogram.failures import broken
 from headway.coreml.mlprogram.feeds import Feeds, arrange, fits
@@ -87,13 +88,27 @@ def compile_program(source: Package | Path | str, options: ProgramOptions | None
     """
     options = options or ProgramOptions()
     package = source if isinstance(source, Package) else read_package(source)
-    if not options.use_cache:
-        with tempfile.TemporaryDirectory(prefix="headway-coreml-") as folder:
-            _build(package, options, Path(folder))
-            return Program(Path(folder), options)
+    if options.use_cache:
+        try:
+            return _from_cache(package, options)
+        except OSError:  # no place for a cache, or no room in it: the program itself may still run
+            pass
+    with tempfile.TemporaryDirectory(prefix="headway-coreml-") as name:
+        folder = Path(name)
+        _build(package, options, folder)
+        return Program(folder, options)  # ONNX Runtime has mapped the files: they may go
+
+
+def _from_cache(package: Package, options: ProgramOptions) -> Program:
     key = f"{COMPILER_VERSION}|{ort.__version__}|{options.key}|{package.digest}"
     root = options.cache_dir or default_cache_dir()
-    return Program(cached(root, key, lambda folder: _build(package, options, folder)), options)
+    folder = cached(root, key, lambda new: _build(package, options, new))
+    try:
+        return Program(folder, options)
+    except (DamagedArtefact, IncompatibleError):
+        # Either the entry was damaged on disk or the program really is not executable: a fresh build tells.
+        shutil.rmtree(folder, ignore_errors=True)
+        return Program(cached(root, key, lambda new: _build(package, options, new)), options)
 
 
 def _build(package: Package, options: ProgramOptions, folder: Path) -> None:
