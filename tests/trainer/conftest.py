@@ -53,6 +53,11 @@ steps = 6
 round_steps = 3
 batch_size = 16
 
+[ngram]
+share = 0.5
+folds = 2
+block_rows = 6
+
 [task]
 epochs = 2
 batch_size = 16

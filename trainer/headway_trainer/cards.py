@@ -12,7 +12,18 @@ from typing import Any
 from headway_trainer.config import RunConfig
 from headway_trainer.heads import HeadConfig
 
-STEPS = ("prepare", "teacher", "distil-general", "distil-task", "qat", "export-base", "fit-heads", "evaluate", "gate")
+STEPS = (
+    "prepare",
+    "teacher",
+    "second-opinion",
+    "distil-general",
+    "distil-task",
+    "qat",
+    "export-base",
+    "fit-heads",
+    "evaluate",
+    "gate",
+)
 """The steps whose facts a card reports."""
 
 Facts = dict[str, dict[str, Any]]
@@ -33,6 +44,11 @@ def base_card(config: RunConfig, facts: Facts) -> dict[str, Any]:
         "size_bytes": exported["size_bytes"],
         "data": _data(config, facts["prepare"]),
         "teacher": {"name": config.teacher.name, "licence": config.teacher.licence, "test": found["teacher"]},
+        "second_opinion": {
+            "what": "Logistic regression over token n-grams, cross-fitted on the training rows, part of the targets.",
+            "config": asdict(config.ngram),
+            **{k: v for k, v in facts["second-opinion"].items() if k not in _LEFT_OUT},
+        },
         "initialisation": (
             "Word embeddings are the fine-tuned teacher's, projected onto their "
             f"{config.student.embedding} leading principal directions "
@@ -114,7 +130,10 @@ def _data(config: RunConfig, prepared: dict[str, Any]) -> dict[str, Any]:
 
 
 def _training(config: RunConfig, facts: Facts) -> dict[str, Any]:
-    steps = {name: {k: v for k, v in facts[name].items() if k not in _LEFT_OUT} for name in STEPS[1:5]}
+    steps = {
+        name: {k: v for k, v in facts[name].items() if k not in _LEFT_OUT}
+        for name in ("teacher", "distil-general", "distil-task", "qat")
+    }
     settings = {
         "seed": config.seed,
         "threads": config.threads,

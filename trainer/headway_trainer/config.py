@@ -20,6 +20,7 @@ from headway_trainer.distil_task import TaskConfig
 from headway_trainer.finetune import FinetuneConfig
 from headway_trainer.gate import GateConfig
 from headway_trainer.heads import HeadConfig
+from headway_trainer.models.ngram import NgramConfig
 from headway_trainer.models.student import StudentConfig
 from headway_trainer.optimiser import Schedule
 
@@ -76,6 +77,7 @@ class RunConfig:
     teacher: TeacherConfig
     student: StudentConfig = field(default_factory=StudentConfig)
     general: GeneralConfig = field(default_factory=GeneralConfig)
+    ngram: NgramConfig = field(default_factory=NgramConfig)
     pieces: PiecesConfig = field(default_factory=PiecesConfig)
     task: TaskConfig = field(default_factory=TaskConfig)
     qat: TaskConfig = field(default_factory=lambda: TaskConfig(epochs=1, schedule=Schedule(learning_rate=1e-4)))

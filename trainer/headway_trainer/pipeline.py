@@ -19,6 +19,7 @@ Step = Callable[[Run], dict[str, Any]]
 STEPS: dict[str, Step] = {
     "prepare": steps_train.prepare,
     "teacher": steps_train.teacher,
+    "second-opinion": steps_train.second_opinion,
     "distil-general": steps_train.general,
     "distil-task": steps_train.task,
     "qat": steps_train.quantise,

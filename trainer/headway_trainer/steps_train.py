@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from itertools import chain
 from typing import Any
 
@@ -14,9 +15,12 @@ from headway_trainer.data.corpora import segments
 from headway_trainer.data.examples import UNLABELLED, Examples, joined, pieces
 from headway_trainer.distil_general import distil_general
 from headway_trainer.distil_task import TaskConfig, TaskInputs, correct, distil_task
+from headway_trainer.evaluate import accuracy
 from headway_trainer.finetune import correct as teacher_correct
 from headway_trainer.finetune import finetune
+from headway_trainer.finetune import logits as teacher_logits
 from headway_trainer.matching import Matching
+from headway_trainer.models.ngram import cross_fitted, fitted_on, mixed
 from headway_trainer.models.student import Student, initialise_embeddings
 from headway_trainer.run import Run
 
@@ -48,6 +52,22 @@ def teacher(run: Run) -> dict[str, Any]:
     config = run.config.teacher.finetune
     facts = finetune(tutor, run.examples("train"), run.examples("dev"), config, run.config.seed, pad, path)
     return {**facts, "test": teacher_correct(tutor, run.examples("test"), pad).to_json()}
+
+
+def second_opinion(run: Run) -> dict[str, Any]:
+    """Measure the n-gram model alone and with the teacher, on dev and test."""
+    settings = run.config.ngram
+    if not settings.share:
+        return {"share": 0.0}
+    tutor, train = run.tuned_teacher(), run.examples("train")
+    facts: dict[str, Any] = {"share": settings.share}
+    for split in ("dev", "test"):
+        rows = run.examples(split)
+        second = fitted_on(train, rows.ids, len(run.config.data.labels), settings)
+        joint = mixed(teacher_logits(tutor, rows.ids, run.tokenizer.pad_id), second, settings.share)
+        facts[f"ngrams_{split}"] = accuracy(second.argmax(1).tolist(), rows.labels).to_json()
+        facts[split] = accuracy(joint.argmax(1).tolist(), rows.labels).to_json()
+    return facts
 
 
 def general(run: Run) -> dict[str, Any]:
@@ -111,11 +131,22 @@ def load_pair(run: Run, step: str) -> tuple[Student, Matching]:
 def _task_inputs(run: Run, config: TaskConfig) -> TaskInputs:
     train = run.examples("train")
     extra = run.config.pieces
-    cut = pieces(train.ids, extra.per_text, extra.shortest, run.config.seed)
-    foreign = _unlabelled_examples(run, extra.unlabelled)
-    rows = joined(train, cut, foreign)
+    others = joined(
+        pieces(train.ids, extra.per_text, extra.shortest, run.config.seed), _unlabelled_examples(run, extra.unlabelled)
+    )
+    rows = joined(train, others)
     answers = _answers(run, rows, bool(config.hidden_weight or config.attention_weight))
+    if run.config.ngram.share:
+        answers = replace(answers, logits=_joint_logits(run, train, others, answers.logits))
     return TaskInputs(rows, answers, run.examples("dev"), run.tokenizer.pad_id, run.mask_id)
+
+
+def _joint_logits(run: Run, train: Examples, others: Examples, told: torch.Tensor) -> torch.Tensor:
+    settings, classes = run.config.ngram, len(run.config.data.labels)
+    second = cross_fitted(train, classes, settings)
+    if others.ids:
+        second = torch.cat([second, fitted_on(train, others.ids, classes, settings)])
+    return mixed(told, second, settings.share)
 
 
 def _answers(run: Run, rows: Examples, details: bool) -> Answers:
