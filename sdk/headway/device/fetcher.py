@@ -16,6 +16,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
 from http.cookiejar import CookieJar, DefaultCookiePolicy
+from threading import Timer
 from time import monotonic, time
 from typing import Protocol
 
@@ -26,7 +27,6 @@ from headway.contract.problems import error_of
 from headway.trust.ports import Fetched, Fetcher
 
 MAX_RETRY_AFTER_S = 86_400
-_CHUNK = 64 * 1024
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,10 +79,13 @@ class HttpFetcher:
     ) -> None:
         self._limits = limits
         self._elapsed = elapsed
-        timeout = httpx2.Timeout(limits.idle_s, connect=limits.connect_s)
-        self._client = httpx2.Client(
-            transport=transport,
-            timeout=timeout,
+        self._transport = transport
+        self._client = self._make_client()
+
+    def _make_client(self) -> httpx2.Client:
+        return httpx2.Client(
+            transport=self._transport,
+            timeout=httpx2.Timeout(self._limits.idle_s, connect=self._limits.connect_s),
             follow_redirects=False,
             cookies=CookieJar(DefaultCookiePolicy(allowed_domains=[])),
             headers={"user-agent": "headway", "accept": "*/*"},
@@ -98,7 +101,7 @@ class HttpFetcher:
         if etag is not None:
             headers["if-none-match"] = etag
         deadline = self._elapsed() + self._limits.deadline_s
-        with self._open(url, headers) as response:
+        with self._open(url, headers, deadline) as response:
             if response.status_code == 304 and etag is None:
                 raise _transfer("unexpected_status", url, "answered 304 to an unconditional request")
             body = b"".join(self._bounded(response, url, max_bytes, deadline))
@@ -110,7 +113,7 @@ class HttpFetcher:
         if start > 0:
             headers["range"] = f"bytes={start}-"
         deadline = self._elapsed() + self._limits.deadline_s + size / self._limits.bytes_per_s
-        with self._open(url, headers) as response:
+        with self._open(url, headers, deadline) as response:
             offset = _first_offset(response, url, start, size)
             for piece in self._bounded(response, url, size - offset, deadline):
                 yield offset, piece
@@ -126,7 +129,7 @@ class HttpFetcher:
         body = gzip.compress(json.dumps(value, separators=(",", ":")).encode(), mtime=0)
         headers = {"content-type": "application/json", "content-encoding": "gzip", "accept-encoding": "gzip"}
         deadline = self._elapsed() + self._limits.deadline_s
-        with self._open(url, headers, body) as response:
+        with self._open(url, headers, deadline, body) as response:
             text = b"".join(self._bounded(response, url, 1 << 20, deadline))
             answer = _json(text)
             if response.status_code >= 300:
@@ -134,9 +137,15 @@ class HttpFetcher:
             return answer
 
     @contextmanager
-    def _open(self, url: str, headers: dict[str, str], body: bytes | None = None) -> Iterator[httpx2.Response]:
+    def _open(
+        self, url: str, headers: dict[str, str], deadline: float, body: bytes | None = None
+    ) -> Iterator[httpx2.Response]:
+        method = "GET" if body is None else "POST"
         try:
-            with self._client.stream("GET" if body is None else "POST", url, headers=headers, content=body) as response:
+            with (
+                self._watched(deadline),
+                self._client.stream(method, url, headers=headers, content=body) as response,
+            ):
                 _check_status(response, url)
                 yield response
         except httpx2.TimeoutException as error:
@@ -144,7 +153,30 @@ class HttpFetcher:
         except httpx2.ConnectError as error:
             raise _transfer("unreachable", url, "cannot be reached") from error
         except (httpx2.HTTPError, httpx2.InvalidURL, httpx2.StreamError) as error:
+            if self._elapsed() >= deadline:
+                raise _transfer("timeout", url, "took longer than the whole transfer may") from error
             raise _transfer("broken_off", url, f"broke the transfer off ({type(error).__name__})") from error
+
+    @contextmanager
+    def _watched(self, deadline: float) -> Iterator[None]:
+        """Close the connection under a transfer that outlives its deadline.
+
+        Checks between the pieces of a body cannot see headers that drip, each byte within the idle limit.
+        """
+        if self._transport is not None:  # in this process: no socket to close, and perhaps no real time either
+            yield
+            return
+        watchdog = Timer(max(0.0, deadline - self._elapsed()), self._abort)
+        watchdog.daemon = True
+        watchdog.start()
+        try:
+            yield
+        finally:
+            watchdog.cancel()
+
+    def _abort(self) -> None:
+        stuck, self._client = self._client, self._make_client()
+        stuck.close()
 
     def _bounded(self, response: httpx2.Response, url: str, max_bytes: int, deadline: float) -> Iterator[bytes]:
         encoding = response.headers.get("content-encoding", "identity").lower()
@@ -152,7 +184,7 @@ class HttpFetcher:
             raise _transfer("unknown_encoding", url, f"answered in the encoding {encoding[:20]}")
         inflater = zlib.decompressobj(wbits=31) if encoding == "gzip" else None
         left = max_bytes
-        for raw in response.iter_raw(_CHUNK):
+        for raw in response.iter_raw():  # as it arrives: a full chunk of a dripping server would take hours
             if self._elapsed() > deadline:
                 raise _transfer("timeout", url, "took longer than the whole transfer may")
             piece = raw if inflater is None else _inflate(inflater, raw, left + 1, url)
