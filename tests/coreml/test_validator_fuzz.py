@@ -9,22 +9,24 @@ from hypothesis import strategies as st
 from headway.contract.errors import HeadwayError
 from headway.coreml import HeadLayout, MLModel, initial_head, update_model
 from headway.coreml.description import describe
-from headway.coreml.hyperparameters import Adam
+from headway.coreml.hyperparameters import Adam, AllowedSet
 from headway.coreml.package import read_package
 from headway.coreml.proto import encode, parse_model
 from headway.coreml.validator import RULES, validate, validate_model
 
 from .sample_models import pipeline, squared_error_model, to_classifier
 
-HEAD = parse_model(initial_head(HeadLayout(3, 2, hidden=(2,)), 1))
+TWICE = AllowedSet(2, (1, 2))
+HEAD = parse_model(initial_head(HeadLayout(3, 2, hidden=(2,), epochs=TWICE), 1))
+HEAD_OF_PIPELINE = parse_model(initial_head(HeadLayout(6, 3, hidden=(4,), epochs=TWICE), 1))
 SEEDS = [
     encode(model)
     for model in (
         HEAD,
-        parse_model(initial_head(HeadLayout(3, 2, optimizer=Adam()), 1)),
+        parse_model(initial_head(HeadLayout(3, 2, optimizer=Adam(), epochs=TWICE), 1)),
         to_classifier(HEAD, ["a", "b"]),
         squared_error_model(),
-        pipeline(),
+        pipeline(HEAD_OF_PIPELINE),
     )
 ]
 
@@ -52,13 +54,13 @@ def mutated(draw):
 
 
 def exercise(path):
-    """Validate *path*, and use it where it is valid; only Headway's own errors may come out of the use."""
+    """Validate *path*, then use it, valid or not; only Headway's own errors may come out of the use."""
     findings = validate(path)
     assert all(finding.rule in RULES and finding.message and finding.hint for finding in findings)
     with contextlib.suppress(HeadwayError), np.errstate(all="ignore"):
         package = read_package(path)
         describe(package.spec)
-        if not findings:
+        if package.spec.isUpdatable:
             train(MLModel(package))
 
 
@@ -69,12 +71,12 @@ def train(model):
         if int(np.prod(feature.shape, dtype=np.float64)) > 10_000:
             return
         columns[feature.name] = np.ones((2, *feature.shape), dtype=feature.numpy_dtype)
-    if model.training_plan().epochs * model.training_plan().mini_batch_size < 1000:
+    if model.training_plan().epochs * model.training_plan().mini_batch_size < 100:
         update_model(model, columns)
 
 
 @given(mutated())
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=250, deadline=None)
 def test_mutated_bytes(tmp_path_factory, data):
     path = tmp_path_factory.getbasetemp() / "mutated.mlmodel"
     path.write_bytes(data)
@@ -100,7 +102,7 @@ def fields(message, depth=0):
 
 
 @given(st.data())
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=200, deadline=None)
 def test_models_with_fields_removed_or_changed(tmp_path_factory, data):
     model = parse_model(data.draw(st.sampled_from(SEEDS)))
     message, field = data.draw(st.sampled_from(list(fields(model))))

@@ -6,6 +6,7 @@ Core ML stores float32 weights row-major in ``WeightParams.floatValue`` (NeuralN
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
@@ -51,7 +52,7 @@ def read_weights(params: Message, shape: tuple[int, ...]) -> Float32 | None:
         flat = np.frombuffer(params.float16Value, dtype="<f2").astype(np.float32)
     else:
         return None
-    return flat.reshape(shape) if flat.size == int(np.prod(shape, dtype=np.int64)) else None
+    return flat.reshape(shape) if flat.size == math.prod(shape) else None
 
 
 def write_weights(params: Message, values: Float32) -> None:

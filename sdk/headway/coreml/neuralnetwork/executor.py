@@ -6,6 +6,7 @@ input may carry one more leading axis, the batch; all outputs then carry it too.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -15,7 +16,7 @@ from numpy.typing import NDArray
 
 from headway.contract.errors import IncompatibleError, RefusedError
 from headway.coreml.description import Feature, ModelDescription
-from headway.coreml.neuralnetwork.layer import Weights
+from headway.coreml.neuralnetwork.layer import Weights, bad_blob
 from headway.coreml.neuralnetwork.network import Network, compile_network
 from headway.coreml.proto import Message
 from headway.coreml.weights import Float32
@@ -72,16 +73,31 @@ class NeuralNetworkExecutor:
 
     def _output(self, feature: Feature, known: Mapping[str, Float32]) -> Array:
         if self.description.class_labels and feature.kind in ("string", "int64"):
-            labels = np.array(self.description.class_labels, dtype=feature.numpy_dtype)
-            picked: Array = labels[_channels(known[self.probabilities]).argmax(axis=1)]
-            return picked
+            return self._labels(feature, known)
         name = self.probabilities if feature.kind == "dictionary" else feature.name
         if name not in known:
             raise RefusedError("network", f"No layer makes the output '{feature.name}'.", hint="Validate the model.")
         blob = known[name]
         if feature.kind == "dictionary" or len(feature.shape) == 1:
             return _channels(blob)
-        return blob.reshape(len(blob), *feature.shape) if feature.shape else _squeezed(blob)
+        if not feature.shape:
+            return _squeezed(blob)
+        if math.prod(feature.shape) * len(blob) != blob.size:
+            raise bad_blob(feature.name, blob, f"the shape {list(feature.shape)} of the output")
+        return blob.reshape(len(blob), *feature.shape)
+
+    def _labels(self, feature: Feature, known: Mapping[str, Float32]) -> Array:
+        """Return the most probable label of each row."""
+        labels = np.array(self.description.class_labels, dtype=feature.numpy_dtype)
+        chances = _channels(known[self.probabilities]) if self.probabilities in known else None
+        if chances is None or chances.shape[1] != len(labels):
+            raise RefusedError(
+                "network",
+                f"The classifier has {len(labels)} labels, but not as many probabilities.",
+                hint="Validate the model.",
+            )
+        picked: Array = labels[chances.argmax(axis=1)]
+        return picked
 
 
 def blob_of(feature: Feature, inputs: Mapping[str, Array]) -> tuple[Float32, bool]:

@@ -11,6 +11,8 @@ from headway.coreml.weights import Float32
 
 __all__ = ["Window", "window_of"]
 
+_MAX_EXTENT = 4096  # more than any head's plane; a hostile file may ask for a border of exabytes
+
 
 @dataclass(frozen=True)
 class Window:
@@ -76,17 +78,19 @@ class Window:
 
 
 def window_of(body: Message, default_kernel: int) -> Window | None:
-    """Return the window of a convolution or pooling message, or None when its padding kind is another."""
+    """Return the window of a convolution or pooling message, or None when it is not executed here."""
     kernel = _pair(body.kernelSize, default_kernel)
     stride = _pair(body.stride, 1)
     dilation = _pair(body.dilationFactor, 1) if hasattr(body, "dilationFactor") else (1, 1)
     padding = body.WhichOneof("ConvolutionPaddingType" if hasattr(body, "dilationFactor") else "PoolingPaddingType")
+    if max(*kernel, *stride, *dilation) > _MAX_EXTENT:
+        return None
     if padding == "same":
         return Window(kernel, stride, dilation, None, top_left=body.same.asymmetryMode == 1)
     if padding != "valid":
         return None
     borders = [(int(b.startEdgeSize), int(b.endEdgeSize)) for b in body.valid.paddingAmounts.borderAmounts]
-    if len(borders) not in (0, 2):
+    if len(borders) not in (0, 2) or any(amount > _MAX_EXTENT for pair in borders for amount in pair):
         return None
     return Window(kernel, stride, dilation, (borders[0], borders[1]) if borders else ((0, 0), (0, 0)))
 

@@ -17,6 +17,7 @@ from headway.coreml.update.keys import MLParameterKey
 
 __all__ = ["AdamPlan", "Loss", "SgdPlan", "TrainingPlan", "check_learning_rate", "plan_of"]
 
+_MOST = 1_000_000  # epochs or samples in a mini-batch; more would be a hostile or mistaken file
 _SET_TOLERANCE = 1e-4  # hint about the device
 
 
@@ -154,8 +155,8 @@ class _Values:
         value = self.overrides.get(key, message.defaultValue)
         if isinstance(value, bool) or not isinstance(value, int | float) or value != int(value):
             raise _wrong(key, value, "an integer")
-        if positive and value < 1:
-            raise _wrong(key, value, "positive")
+        if positive and not 1 <= value <= _MOST:
+            raise _wrong(key, value, f"1 to {_MOST}")
         kind = message.WhichOneof("AllowedValues")
         if kind == "set" and not any(abs(value - allowed) <= _SET_TOLERANCE for allowed in message.set.values):
             raise _wrong(key, value, f"one of {list(message.set.values)}")

@@ -16,7 +16,7 @@ from headway.contract.errors import RefusedError
 from headway.coreml.executors import PipelineExecutor
 from headway.coreml.model import MLModel
 from headway.coreml.neuralnetwork.executor import as_batch
-from headway.coreml.update.errors import feature_error
+from headway.coreml.update.errors import feature_error, update_error
 from headway.coreml.update.plan import Loss
 from headway.coreml.weights import Float32
 
@@ -51,7 +51,7 @@ def samples_of(model: MLModel, data: Mapping[str, Any], loss: Loss) -> Samples:
     head = model.head()
     features: Mapping[str, Array] = columns
     if isinstance(model.executor, PipelineExecutor):
-        features = model.executor.features({f.name: columns[f.name] for f in model.description.inputs})
+        features = model.executor.features(columns)
     inputs: dict[str, Float32] = {}
     for feature in head.description.inputs:
         try:
@@ -65,7 +65,10 @@ def samples_of(model: MLModel, data: Mapping[str, Any], loss: Loss) -> Samples:
             )
     name, labels = _target_feature(model, loss)
     raw = columns[name]
-    output = head.network.run({key: blob[:1] for key, blob in inputs.items()})[loss.source]
+    known = head.network.run({key: blob[:1] for key, blob in inputs.items()})
+    if loss.source not in known:
+        raise update_error(f"No layer makes the loss's input '{loss.source}'.", "Validate the model.")
+    output = known[loss.source]
     if loss.kind == "cross_entropy":
         return Samples(inputs, _classes(name, raw, labels, output.size, count))
     return Samples(inputs, _values(name, raw, output, count))
