@@ -25,6 +25,7 @@ from cases import (
     proofs,
     rollouts,
     targets,
+    trusts,
 )
 
 FOLDER = Path(__file__).resolve().parents[2] / "ios_fixtures" / "vectors"
@@ -44,6 +45,7 @@ FILES = {
     "proof.json": proofs.build,
     "outcome.json": outcomes.build,
     "problems.json": problems.build,
+    "trust.json": trusts.build,
 }
 
 

@@ -10,6 +10,25 @@ public func canonicalJSON(_ value: JSONValue, document: String = "document") thr
     return bytes
 }
 
+/// The bytes that signatures of foreign documents are over: the same form, but with all of Unicode as text.
+///
+/// Throws `malformed` for a fraction, which has no form that two readers agree on.
+public func signableJSON(_ value: JSONValue, document: String) throws(HeadwayError) -> [UInt8] {
+    guard !holdsFraction(value) else { throw malformed(document, "$", "free of fractions") }
+    var bytes: [UInt8] = []
+    write(value, to: &bytes)
+    return bytes
+}
+
+private func holdsFraction(_ value: JSONValue) -> Bool {
+    switch value {
+    case .fraction: true
+    case .null, .bool, .integer, .text: false
+    case .list(let items): items.contains(where: holdsFraction)
+    case .object(let members): members.values.contains(where: holdsFraction)
+    }
+}
+
 /// Refuses what has no canonical form: a fraction, a character outside printable ASCII, an integer beyond ±(2^53-1),
 /// or nesting deeper than 32 levels.
 public func checkValue(_ value: JSONValue, document: String) throws(HeadwayError) {

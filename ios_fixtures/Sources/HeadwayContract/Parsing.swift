@@ -28,6 +28,9 @@ public struct Fields: Sendable {
         self.path = path
     }
 
+    /// The whole object.
+    public var value: JSONValue { .object(members) }
+
     private func at(_ name: String) -> String { "\(path).\(name)" }
 
     /// The error for field `name`, for checks that a caller adds.
@@ -46,6 +49,14 @@ public struct Fields: Sendable {
     public func text(_ name: String, minLength: Int = 0, maxLength: Int = 4096) throws(HeadwayError) -> String {
         guard let text = members[name]?.text, isPrintableASCII(text), (minLength...maxLength).contains(text.utf8.count)
         else { throw wrong(name, "printable ASCII of \(minLength) to \(maxLength) characters") }
+        return text
+    }
+
+    /// Any text at all, of at most `maxLength` bytes: for documents that are not ours.
+    public func anyText(_ name: String, maxLength: Int = 65_536) throws(HeadwayError) -> String {
+        guard let text = members[name]?.text, text.utf8.count <= maxLength else {
+            throw wrong(name, "a string of at most \(maxLength) bytes")
+        }
         return text
     }
 
