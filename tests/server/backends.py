@@ -11,6 +11,7 @@ import shutil
 import signal
 import socket
 import subprocess
+import tempfile
 import time
 import urllib.error
 import urllib.request
@@ -40,8 +41,10 @@ def local_backend(folder: Path) -> Backend:
 class RemoteBackend:
     """A private PostgreSQL cluster and a SeaweedFS, both on loopback, both gone afterwards."""
 
-    def __init__(self, folder: Path) -> None:
-        self._folder = folder
+    def __init__(self) -> None:
+        # Not below pytest's folder: that one is closed to other users again by every other pytest run.
+        self._folder = Path(tempfile.mkdtemp(prefix="headway-services-"))
+        self._folder.chmod(0o711)
         self._bin = _postgres_bin()
         self._weed = shutil.which("weed") or _beside_python("weed")
         self._processes: list[subprocess.Popen[bytes]] = []
@@ -93,6 +96,7 @@ class RemoteBackend:
             with contextlib.suppress(ProcessLookupError):
                 os.killpg(process.pid, signal.SIGKILL)
             process.wait()
+        shutil.rmtree(self._folder, ignore_errors=True)
 
     def _url(self, database: str) -> str:
         return f"postgresql://postgres@127.0.0.1:{self._pg_port}/{database}"
@@ -189,11 +193,6 @@ def _other_user(cluster: Path) -> int | None:
         with contextlib.suppress(KeyError):
             user = pwd.getpwnam(name)
             os.chown(cluster, user.pw_uid, user.pw_gid)
-            for parent in cluster.parents:
-                if parent == Path(parent.root):
-                    break
-                if not parent.stat().st_mode & 0o001:
-                    parent.chmod(parent.stat().st_mode | 0o011)
             return user.pw_uid
     pytest.skip("PostgreSQL cannot run as root and there is no other user")
 

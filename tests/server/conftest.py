@@ -75,9 +75,9 @@ def prepared(tmp_path_factory: pytest.TempPathFactory) -> dict[bool, Prepared]:
 
 
 @pytest.fixture(scope="session")
-def remote_backend(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RemoteBackend]:
+def remote_backend() -> Iterator[RemoteBackend]:
     """PostgreSQL and SeaweedFS of our own, started once per session and stopped after it."""
-    backend = RemoteBackend(tmp_path_factory.mktemp("services"))
+    backend = RemoteBackend()
     try:
         backend.start()
         yield backend

@@ -1,0 +1,90 @@
+"""The read path without us: nginx with the documented configuration serves devices while the registry is stopped."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import socket
+import subprocess
+import time
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+
+import httpx2
+import pytest
+
+from headway.contract.digests import digest_of, hex_of
+from headway.trust.client import TrustedClient
+
+from .conftest import Prepared
+from .test_publish import HttpFetcher
+from .world import head_files
+
+LOCATIONS = Path(__file__).parents[2] / "docs" / "deployment" / "headway-locations.conf"
+
+
+@pytest.fixture
+def nginx(prepared: dict[bool, Prepared], tmp_path: Path) -> Iterator[httpx2.Client]:
+    """nginx over the public tree of a published app; no registry runs."""
+    program = shutil.which("nginx")
+    if program is None:
+        pytest.skip("nginx is not installed")
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    data = tmp_path / "data"
+    shutil.copytree(prepared[True].folder / "public", data / "public")
+    locations = LOCATIONS.read_text().replace("/var/lib/headway", str(data))
+    user = "user root;" if os.geteuid() == 0 else ""
+    config = tmp_path / "nginx.conf"
+    config.write_text(
+        f"daemon off; {user} pid {tmp_path}/nginx.pid; error_log {tmp_path}/error.log;\n"
+        f"events {{}}\nhttp {{ access_log off; client_body_temp_path {tmp_path}/b; proxy_temp_path {tmp_path}/p;\n"
+        f"fastcgi_temp_path {tmp_path}/f; uwsgi_temp_path {tmp_path}/u; scgi_temp_path {tmp_path}/s;\n"
+        f"server {{ listen 127.0.0.1:{port};\n{locations}\n}} }}\n"
+    )
+    process = subprocess.Popen([program, "-c", config, "-p", tmp_path], stderr=subprocess.DEVNULL)
+    try:
+        for _ in range(200):
+            try:
+                socket.create_connection(("127.0.0.1", port), timeout=1).close()
+                break
+            except OSError:
+                assert process.poll() is None, (tmp_path / "error.log").read_text()
+                time.sleep(0.05)
+        with httpx2.Client(base_url=f"http://127.0.0.1:{port}") as client:
+            yield client
+    finally:
+        process.terminate()
+        process.wait(timeout=20)
+
+
+def test_devices_go_on_without_the_registry(
+    nginx: httpx2.Client, prepared: dict[bool, Prepared], tmp_path: Path
+) -> None:
+    world = prepared[True].world
+    assert world.files is not None
+    client = TrustedClient(
+        tmp_path / "device",
+        "/apps/reader/metadata",
+        "/apps/reader/targets",
+        world.files.root,
+        HttpFetcher(nginx),
+        lambda: datetime.fromtimestamp(world.clock(), UTC),
+    )
+    client.refresh()
+    assert [h.target.release for h in client.heads("kd")] == [1]
+    poll = nginx.get("/apps/reader/metadata/timestamp.json")
+    assert poll.headers["cache-control"] == "no-cache"
+    assert poll.headers["content-type"] == "application/json"
+    again = nginx.get("/apps/reader/metadata/timestamp.json", headers={"If-None-Match": poll.headers["etag"]})
+    assert again.status_code == 304
+    data = head_files("reader/topic/1")["head.mlmodel"]
+    path = f"/apps/reader/artifacts/{hex_of(digest_of(data))}"
+    assert nginx.get(path).content == data
+    assert "immutable" in nginx.get(path).headers["cache-control"]
+    assert nginx.get(path, headers={"Range": "bytes=2-4"}).content == data[2:5]
+    # Only the public tree is served; the rest belongs to the registry, which is stopped.
+    assert nginx.get("/v1/apps").status_code == 502
+    assert nginx.get("/apps/.incoming/x").status_code == 502
