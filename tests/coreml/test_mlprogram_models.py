@@ -9,6 +9,7 @@ import pytest
 
 from headway.coreml.mlprogram import ProgramOptions, compile_program
 
+from .mil_programs import coremltools
 from .torch_models import export
 
 pytest.importorskip("torch")
@@ -26,6 +27,8 @@ SLOW = [
     ("distilbert", "trace", "iOS16"),
     ("distilbert", "export", "iOS17"),
     ("vit", "trace", "iOS16"),
+    ("bert-sdpa", "trace", "iOS18"),
+    ("bert-sdpa", "export", "iOS17"),
     ("cnn", "export", "iOS17"),
 ]
 
@@ -62,6 +65,33 @@ def test_int8_mode_stays_close_to_pytorch(tmp_path: Path) -> None:
     fast = compile_program(exported.path, ProgramOptions(compute="int8", threads=1, use_cache=False))
     found = fast.predict(exported.inputs)["features"]
     assert np.abs(found - exported.expected()).max() < 0.05
+
+
+@pytest.mark.parametrize("labels", [["film", "音乐", "travel"], [10, 20, 30]])
+def test_a_classifier_gives_label_and_probabilities(labels: list[str] | list[int], tmp_path: Path) -> None:
+    import torch
+
+    ct = coremltools()
+    module = torch.nn.Sequential(torch.nn.Linear(4, 3), torch.nn.Softmax(-1)).eval()
+    model = ct.convert(
+        torch.jit.trace(module, torch.zeros(1, 4)),
+        inputs=[ct.TensorType("x", (1, 4))],
+        classifier_config=ct.ClassifierConfig(labels),
+        compute_precision=ct.precision.FLOAT32,
+        minimum_deployment_target=ct.target.iOS16,
+        skip_model_load=True,
+    )
+    model.save(str(tmp_path / "classifier.mlpackage"))
+    program = compile_program(tmp_path / "classifier.mlpackage", EXACT)
+    rows = np.random.default_rng(1).standard_normal((6, 1, 4)).astype(np.float32)
+    wanted = module(torch.from_numpy(rows)).detach().numpy()[:, 0]
+
+    batch, single = program.predict({"x": rows}), program.predict({"x": rows[0]})
+
+    np.testing.assert_allclose(batch["classLabel_probs"], wanted, atol=1e-6)
+    assert batch["classLabel"].tolist() == [labels[i] for i in wanted.argmax(1)]
+    assert single["classLabel"].item() == labels[int(wanted[0].argmax())]
+    assert single["classLabel_probs"].shape == (3,)
 
 
 class TestHalfPrecision:

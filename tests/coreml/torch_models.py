@@ -56,12 +56,14 @@ def _config(kind: str) -> Any:
     return made[kind]()
 
 
-def _text_module(kind: str) -> Any:
+def _text_module(kind: str, attention: str = "eager") -> Any:
     import torch
     from transformers import AutoModel
 
     torch.manual_seed(sum(map(ord, kind)))
-    encoder = AutoModel.from_config(_config(kind)).eval()
+    config = _config(kind)
+    config._attn_implementation = attention
+    encoder = AutoModel.from_config(config).eval()
     for parameter in encoder.parameters():
         if parameter.dim() == 1:
             torch.nn.init.normal_(parameter, float(parameter.mean()), 0.2)
@@ -179,4 +181,5 @@ def _prepared(kind: str) -> tuple[Any, dict[str, np.ndarray]]:
     ids = rng.integers(4, VOCABULARY, (5, 1, LENGTH)).astype(np.int32)
     lengths = np.array([LENGTH, 3, 9, 1, 12])
     mask = (np.arange(LENGTH)[None] < lengths[:, None]).astype(np.int32)[:, None]
-    return _text_module(kind), {"input_ids": ids * mask, "attention_mask": mask}
+    name, _, attention = kind.partition("-")
+    return _text_module(name, attention or "eager"), {"input_ids": ids * mask, "attention_mask": mask}

@@ -68,6 +68,8 @@ def onnx_dtype(dtype: MilDType) -> np.dtype[Any]:
         return np.dtype(np.float32)
     if dtype.numpy.kind == "b":
         return np.dtype(np.bool_)
+    if dtype.numpy.kind == "U":
+        return np.dtype(np.object_)
     return np.dtype(np.int64 if dtype.numpy.itemsize == 8 else np.int32)
 
 

@@ -28,8 +28,7 @@ class Feeds:
     def shaped(self, result: NDArray[Any]) -> NDArray[Any]:
         """Return *result* ``[items, *shape]`` with the batch axis as the caller wrote it."""
         if self.form == "item":
-            item: NDArray[Any] = result[0]
-            return item
+            return np.asarray(result[0])
         if self.form == "folded" and result.ndim > 1 and result.shape[1] == 1:
             return result.reshape(result.shape[0], *result.shape[2:])
         return result

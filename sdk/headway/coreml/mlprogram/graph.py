@@ -55,6 +55,9 @@ class Graph:
 
     def constant(self, array: NDArray[Any]) -> str:
         """Write *array* as an initialiser and return its name; equal small ones are shared."""
+        if array.dtype.kind == "O":
+            self._initialisers.append(onnx.numpy_helper.from_array(array, name := self.fresh()))
+            return name
         contiguous = np.ascontiguousarray(array).reshape(array.shape)
         if contiguous.nbytes <= _INLINE_BYTES:
             key = (contiguous.dtype.str, contiguous.shape, contiguous.tobytes())

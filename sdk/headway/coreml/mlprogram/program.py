@@ -1,8 +1,8 @@
 """A compiled ML Program: what :func:`compile_program` returns and the rest of Headway calls.
 
 Compiled once per package digest, options and library versions; later loads read the cached graph and map its weights.
-Results are those of ONNX Runtime on the CPU: the same bytes on the same machine and thread count, equal to rounding
-elsewhere. What a device computes is not claimed.
+Results are those of ONNX Runtime on the CPU: the same bytes on the same machine with the same threads and batch, equal
+to rounding elsewhere. What a device computes is not claimed.
 """
 
 from __future__ import annotations
@@ -59,7 +59,7 @@ class Program:
         for port, array in zip(self.outputs, results, strict=True):
             if not fits(array.shape[1:], port.shape):
                 raise broken(f"declares {list(port.shape)} for {port.name!r} and gives {list(array.shape[1:])}")
-            outputs[port.name] = feeds.shaped(array)
+            outputs[port.name] = feeds.shaped(array.astype(np.str_) if array.dtype.kind == "O" else array)
         return outputs
 
     def _one_by_one(self, feeds: Feeds) -> list[NDArray[Any]]:

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from headway.contract.errors import IncompatibleError, RefusedError
 from headway.coreml.mlprogram.blob import BlobFile, unpack_bits
-from headway.coreml.mlprogram.dtypes import dtype_of
+from headway.coreml.mlprogram.dtypes import DTYPES, dtype_of
 from headway.coreml.mlprogram.failures import broken, unsupported
 from headway.coreml.mlprogram.ir import Function, Literal, Operation, Reference, TensorType, Typed
 from headway.coreml.proto import Message
@@ -59,7 +59,7 @@ class _Reader:
         self._blobs: dict[str, BlobFile] = {}
 
     def operation(self, op: Message) -> Operation:
-        outputs = tuple(Typed(value.name, self.tensor_type(value.type)) for value in op.outputs)
+        outputs = tuple(Typed(value.name, self.output_type(op, value.type)) for value in op.outputs)
         where = outputs[0].name if outputs else ""
         if len(op.blocks):
             raise unsupported(op.type, where, "has nested blocks; control flow is not executed here")
@@ -72,6 +72,13 @@ class _Reader:
                 for binding in argument.arguments
             )
         return Operation(op.type, inputs, outputs)
+
+    def output_type(self, op: Message, value_type: Message) -> TensorType:
+        """The type of a result; a classifier's dictionary counts as the vector of its values."""
+        if op.type != "classify" or value_type.WhichOneof("type") != "dictionaryType":
+            return self.tensor_type(value_type)
+        classes = op.inputs["classes"].arguments
+        return TensorType(DTYPES[11], (len(classes[0].value.immediateValue.list.values),) if classes else (None,))
 
     def tensor_type(self, value_type: Message) -> TensorType:
         kind = value_type.WhichOneof("type")
@@ -92,6 +99,8 @@ class _Reader:
         return TensorType(dtype_of(tensor.dataType), shape)
 
     def literal(self, value: Message) -> Literal:
+        if value.type.WhichOneof("type") == "listType":
+            return self._list(value)
         declared = self.tensor_type(value.type)
         where = value.WhichOneof("value")
         if where == "blobFileValue":
@@ -101,6 +110,14 @@ class _Reader:
             tensor = value.immediateValue.tensor
             return Literal(declared, lambda: _immediate(declared, tensor))
         raise broken("has a constant without a value")
+
+    def _list(self, value: Message) -> Literal:
+        """A list of scalars of one type, as a vector."""
+        items = [self.literal(item) for item in value.immediateValue.list.values]
+        if not items or any(item.type != items[0].type or item.type.shape for item in items):
+            raise broken("has a list that is not one of scalars of one type")
+        declared = TensorType(items[0].type.dtype, (len(items),))
+        return Literal(declared, lambda: np.array([item.load().item() for item in items]))
 
     def _from_blob(self, declared: TensorType, file_name: str, offset: int) -> Callable[[], NDArray[Any]]:
         shape, count = _known(declared)

@@ -6,6 +6,7 @@ from headway.coreml.mlprogram.call import Emit
 from headway.coreml.mlprogram.ops import (
     activation,
     attention,
+    classify,
     constexpr,
     conv,
     elementwise,
@@ -25,6 +26,7 @@ __all__ = ["EMITTERS", "FOLDERS"]
 EMITTERS: dict[str, Emit] = {
     **activation.TABLE,
     **attention.TABLE,
+    **classify.TABLE,
     **conv.TABLE,
     **elementwise.TABLE,
     **gather.TABLE,
