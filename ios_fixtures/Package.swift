@@ -21,6 +21,7 @@ let package = Package(
         .library(name: "HeadwayContract", targets: ["HeadwayContract"]),
         .library(name: "HeadwayDevice", targets: ["HeadwayDevice"]),
         .library(name: "HeadwayTrust", targets: ["HeadwayTrust"]),
+        .library(name: "HeadwayCoreML", targets: ["HeadwayCoreML"]),
         .executable(name: "headway-tuf", targets: ["headway-tuf"]),
     ],
     targets: [
@@ -28,6 +29,7 @@ let package = Package(
         .target(name: "HeadwayDevice", dependencies: ["HeadwayContract"]),
         .target(name: "CVerify", cSettings: verifySettings.0, linkerSettings: verifySettings.1),
         .target(name: "HeadwayTrust", dependencies: ["HeadwayContract", "CVerify"]),
+        .target(name: "HeadwayCoreML", dependencies: ["HeadwayContract", "HeadwayDevice"]),
         .executableTarget(name: "headway-tuf", dependencies: ["HeadwayContract", "HeadwayTrust"]),
         .testTarget(name: "HeadwayContractTests", dependencies: ["HeadwayContract"]),
         .testTarget(name: "HeadwayDeviceTests", dependencies: ["HeadwayDevice"]),
