@@ -45,7 +45,7 @@ swift:  ## Build and test the Swift package, where Swift is installed
 	@cd ios_fixtures && swift build -q && swift test -q
 
 vectors: $(VENV)/.dev  ## Write the JSON vectors again after a change of behaviour
-	@$(BIN)/python tests/vectors/make.py
+	@$(BIN)/python tests/vectors/make.py && $(BIN)/python tests/vectors/device_traces.py
 
 clean:  ## Remove what the targets above made
 	rm -rf $(VENV) demo-out .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache ios_fixtures/.build
