@@ -43,18 +43,18 @@ def test_bad_networks_and_failing_disks_only_delay(registry: Bench, device: Call
     networks = ["refused", "truncated", "corrupted", "server_error", "captive_portal", "slow"]
     weathered = [device(network, network=network) for network in networks]
     killed = []
-    for number, moment in enumerate(["before", "middle", "after"] * 4):
+    for number, moment in enumerate(["before", "middle", "after"] * 2):
         phone = device(f"killed-{number}")
-        phone.break_disk(Fault(2 * number + 1, moment, "torn" if moment == "middle" else "synced"))
+        phone.break_disk(Fault(4 * number + 1, moment, "torn" if moment == "middle" else "synced"))
         killed.append(phone)
     full = device("full")
     full.break_disk(Fault(2, "full"))
     phones = [*weathered, *killed, full]
-    registry.live(phones, hours=10, texts=4)
+    registry.live(phones, hours=5, texts=2)
     assert full.release == 1
     assert isinstance(full.device.predict("你好"), Prediction)
     full.mend_disk()
-    registry.live(phones, hours=24, texts=4)
+    registry.live(phones, hours=16, texts=2)
     for phone in phones:
         assert phone.is_sound(), phone.name
         assert phone.release == 2, phone.name

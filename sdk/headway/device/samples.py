@@ -82,7 +82,9 @@ class SampleStore:
             {"schema": 1, "text": _ascii(sample.text), "label": _ascii(sample.label), "made_s": sample.made_s}
         )
         path = f"{self._folder}/{sample.id}.json"
-        held = {s.id: s for s in self.all()} | {sample.id: sample}
+        # Reading every sample costs far more than this write: only a full store must choose who gives way.
+        full = self.count() >= self.limits.total
+        held = ({s.id: s for s in self.all()} if full else {}) | {sample.id: sample}
         out = _crowded_out(held, self.limits)
         if sample.id not in out:
             stored("save", path, lambda: write_atomic(self._files, path, body))

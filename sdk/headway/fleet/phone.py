@@ -94,12 +94,12 @@ class Phone:
     outcomes_sent: int = 0
     last_poll: PollResult | None = None
     answers: dict[int, Answers] = field(default_factory=dict)
+    tried: set[int] = field(default_factory=set)
     device: Device = field(init=False)
     _network: HttpFetcher = field(init=False)
     _texts: cycle[tuple[str, str]] = field(init=False)
     _reported: set[str] = field(default_factory=set)
     _problems: set[str] = field(default_factory=set)
-    _tried: set[int] = field(default_factory=set)
 
     def __post_init__(self) -> None:
         self._network = HttpFetcher(transport=self.line)
@@ -193,8 +193,8 @@ class Phone:
         answer = self.device.predict(text)
         if not isinstance(answer, Prediction):
             return
-        if answer.trial and answer.release not in self._tried:
-            self._tried.add(answer.release)
+        if answer.trial and answer.release not in self.tried:
+            self.tried.add(answer.release)
             self._log("tried", answer.release)
         # The judge may have spoken inside this very prediction; the answer still counts for the release that gave it.
         self.answers.setdefault(answer.release, Answers()).add(answer.label == label)

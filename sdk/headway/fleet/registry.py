@@ -40,6 +40,8 @@ class RegistryProcess:
         self._process: subprocess.Popen[bytes] | None = None
 
     def __enter__(self) -> RegistryProcess:
+        if self._process is not None:
+            raise RuntimeError("this registry is running already")
         self.data.mkdir(parents=True, exist_ok=True)
         environment = os.environ | {
             "HEADWAY_SERVER_DATA_DIR": str(self.data),

@@ -53,7 +53,7 @@ from headway.fleet.world import DayAndNight, SimulatedClock
 from headway.publisher.registry import Registry
 
 BASE_ID = "kdconv-mobilebert"
-_COMMON_TEXTS = 160
+_COMMON_TEXTS = 120
 
 
 @dataclass(slots=True)
@@ -151,10 +151,10 @@ class Rehearsal:
         common: Sequence[Utterance],
         folders: Mapping[int, Path],
     ) -> Timeline:
-        power = DayAndNight()
+        power, runtime = DayAndNight(), Runtime(encoder.contract, lambda: encoder)
         shared = Installation(
             bundle=self._bundle(app, folders),
-            runtime=Runtime(encoder.contract, lambda: encoder),
+            runtime=runtime,
             clock=self._clock,
             power=power,
             head_name=self.scenario.head_name,
@@ -170,7 +170,7 @@ class Rehearsal:
             clock=self._clock,
             power=power,
             yardstick=Yardstick(
-                golden={n: _golden(folder, self.scenario.labels, encoder) for n, folder in folders.items()},
+                golden={n: _golden(folder, runtime) for n, folder in folders.items()},
                 general=[(utterance.text, utterance.label) for utterance in common],
             ),
             narrator=self.narrator,
@@ -291,9 +291,9 @@ def _digests(folders: Mapping[int, Path]) -> dict[int, Digest]:
     return {number: digest_of((folder / "head.mlmodel").read_bytes()) for number, folder in folders.items()}
 
 
-def _golden(folder: Path, labels: Sequence[str], encoder: Encoder) -> Texts:
+def _golden(folder: Path, runtime: Runtime) -> Texts:
     golden = read_head_golden(folder / "golden.safetensors")
-    features = encoder.of_ids(golden.input_ids, golden.attention_mask)
+    features = runtime.golden_features(golden)
     order = json.loads((folder / "labels.json").read_text(encoding="utf-8"))
     return [(row, order[label]) for row, label in zip(features, golden.labels, strict=True)]
 

@@ -201,7 +201,7 @@ def demo_scenario(devices: int = 24, seed: int = 7) -> Scenario:
         steps=(
             Rollout(2, (first, 6000, 10_000), (3, devices * 2 // 5, devices * 3 // 4), hours=24),
             Personalise(hours=6),
-            Rollout(3, (max(first, 4000), 10_000), (quarter, devices), hours=10),
+            Rollout(3, (4000 if devices >= 16 else 8000, 10_000), (quarter, devices), hours=12),
             Recall(3, "Most devices that tried it rolled it back", hours=3),
             Rollout(4, (5000, 10_000), (quarter, devices * 3 // 4), hours=14),
             Personalise(hours=6),

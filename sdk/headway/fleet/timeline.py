@@ -23,6 +23,7 @@ from headway.publisher.registry import Registry
 _STEP_S = 600
 _DECIDE_EVERY_S = 1800
 _TEXTS_A_SESSION = 8
+_DISK_FULL_S = 5 * HOUR
 
 
 @dataclass(slots=True)
@@ -42,6 +43,7 @@ class Timeline:
     recalls: list[RecallStory] = field(default_factory=list)
     trainings: dict[str, list[Personalisation]] = field(default_factory=dict)
     _sessions: dict[str, float] = field(default_factory=dict)
+    _mended: dict[str, float] = field(default_factory=dict)
     _back: dict[str, float] = field(default_factory=dict)
     _rng: random.Random = field(init=False)
 
@@ -88,6 +90,9 @@ class Timeline:
         if self._back.get(phone.name, float("inf")) <= self.clock.elapsed:
             del self._back[phone.name]
             phone.go(True)
+        if self._mended.get(phone.name, float("inf")) <= self.clock.elapsed:
+            del self._mended[phone.name]
+            phone.mend_disk()
         phone.poll()
         if not self.power.night and self._sessions[phone.name] <= self.clock.elapsed:
             phone.use(_TEXTS_A_SESSION)
@@ -115,10 +120,11 @@ class Timeline:
         self._decided(step.release, "start", step.stages[0], "Offered by an operator.", {})
         self._break_disks(step.release)
         rollout, state = str(offered["id"]), "running"
+        online = [phone for phone in self.phones if phone.line.online]
         deadline = self.clock.elapsed + step.hours * HOUR
 
         def settled() -> bool:
-            return state == "complete" and all(p.release == step.release for p in self.phones if p.line.online)
+            return state == "complete" and all(p.release == step.release or step.release in p.tried for p in online)
 
         while self.clock.elapsed < deadline and not settled() and state != "halted":
             self._pass(_DECIDE_EVERY_S)
@@ -131,15 +137,15 @@ class Timeline:
             self.narrator.progress(
                 f"{self._name(step.release)} at {share / 100:g} %", self._on(step.release), len(self.phones)
             )
-        for phone in self.phones:
-            phone.mend_disk()
         # Phones with a trial open see it through.
         self._pass(4 * HOUR, until=lambda: not any(p.device.status().trial == step.release for p in self.phones))
 
     def _break_disks(self, release: int) -> None:
         for fault in self.scenario.disk_faults:
             if fault.release == release:
-                self.phones[fault.device - 1].break_disk(Fault(fault.after_changes, fault.moment, fault.survival))
+                phone = self.phones[fault.device - 1]
+                phone.break_disk(Fault(fault.after_changes, fault.moment, fault.survival))
+                self._mended[phone.name] = self.clock.elapsed + _DISK_FULL_S
 
     def _on(self, release: int) -> int:
         return sum(phone.release == release for phone in self.phones)
