@@ -316,18 +316,38 @@ class PublicStore(Protocol):
 
 
 class OnlineSigner(Protocol):
-    """The online roles of an app. It can choose among publisher-signed heads; it can not mint one."""
+    """The online roles of an app. It can choose among publisher-signed heads; it can not mint one.
+
+    ``keyids`` names the key that current metadata lists for the role: while keys are replaced there are two.
+    """
 
     def keys(self, app: str) -> OnlineKeys:
-        """The public keys of ``channels``, ``snapshot`` and ``timestamp``, made on first use."""
+        """The newest public keys of ``channels``, ``snapshot`` and ``timestamp``, made on first use."""
 
-    def channels(self, app: str, current: bytes | None, documents: Iterable[ChannelDocument], now: datetime) -> bytes:
+    def replace_keys(self, app: str) -> OnlineKeys:
+        """Make new keys; the old ones stay until metadata no longer lists them."""
+
+    def holds(self, app: str, role: str, keyids: Sequence[str]) -> bool:
+        """Whether exactly one of our keys of this role is listed, and nobody else's."""
+
+    def channels(
+        self,
+        app: str,
+        keyids: Sequence[str],
+        current: bytes | None,
+        documents: Iterable[ChannelDocument],
+        now: datetime,
+    ) -> bytes:
         """The next version of the role ``channels`` with these documents put in."""
 
-    def snapshot(self, app: str, current: bytes | None, roles: Mapping[str, bytes], now: datetime) -> bytes:
+    def snapshot(
+        self, app: str, keyids: Sequence[str], current: bytes | None, roles: Mapping[str, bytes], now: datetime
+    ) -> bytes:
         """The next snapshot of ``targets`` and every delegated role."""
 
-    def timestamp(self, app: str, current: bytes | None, snapshot: bytes, now: datetime) -> bytes:
+    def timestamp(
+        self, app: str, keyids: Sequence[str], current: bytes | None, snapshot: bytes, now: datetime
+    ) -> bytes:
         """The next timestamp, pointing at ``snapshot``."""
 
 

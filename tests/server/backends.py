@@ -60,29 +60,19 @@ class RemoteBackend:
         self._start_weed(self._weed)
 
     def fresh(self, folder: Path) -> Backend:
-        """A new database and a new bucket."""
-        import boto3
-
+        """A new database, and a new prefix in the bucket: SeaweedFS grows volumes for every new bucket."""
         name = "t" + secrets.token_hex(6)
         import psycopg
 
         with psycopg.connect(self._url("postgres"), autocommit=True) as connection:
             connection.execute(f'CREATE DATABASE "{name}"')  # type: ignore[call-overload]
-        client = boto3.client(
-            "s3",
-            endpoint_url=f"http://127.0.0.1:{self._s3_port}",
-            region_name="us-east-1",
-            aws_access_key_id=_ACCESS,
-            aws_secret_access_key=_SECRET,
-        )
-        client.create_bucket(Bucket=name)
         return Backend(
             Settings(
                 data_dir=folder / "data",
                 database_url=self._url(name).replace("postgresql://", "postgresql+psycopg://"),
                 storage="s3",
-                s3_bucket=name,
-                s3_prefix="registry",
+                s3_bucket="headway",
+                s3_prefix=name,
                 s3_endpoint_url=f"http://127.0.0.1:{self._s3_port}",
                 s3_access_key_id=_ACCESS,
                 s3_secret_access_key=_SECRET,
@@ -163,6 +153,16 @@ class RemoteBackend:
             return True
 
         _wait_for(ready, "SeaweedFS")
+        import boto3
+
+        client = boto3.client(
+            "s3",
+            endpoint_url=f"http://127.0.0.1:{self._s3_port}",
+            region_name="us-east-1",
+            aws_access_key_id=_ACCESS,
+            aws_secret_access_key=_SECRET,
+        )
+        client.create_bucket(Bucket="headway")
 
 
 def _postgres_bin() -> Path | None:

@@ -40,6 +40,13 @@ def create_app(body: s.AppBody) -> Response:
     return answer({"app": body.app, "online_keys": keys.to_json()}, 201 if new else 200)
 
 
+@api.post("/apps/<app>/online-keys")
+def replace_online_keys(path: s.AppPath) -> Response:
+    """Make new online keys; they count once new root and targets, signed by their holders, list them."""
+    keys = trust.replace_online_keys(ports(), caller("admin", path.app), path.app)
+    return answer({"app": path.app, "online_keys": keys.to_json()}, 201)
+
+
 @api.post("/apps/<app>/trust")
 def establish_trust(path: s.AppPath, body: s.TrustBody) -> Response:
     """Send the first metadata of an app."""

@@ -8,7 +8,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from headway.contract.errors import RefusedError
-from headway.trust.repository import TrustFiles, keyids_for
+from headway.trust.ceremony import missing_signatures
+from headway.trust.online import OnlineKeys
+from headway.trust.repository import TrustFiles
 from headway.trust.verify import VerifiedRole, verify_role_update, verify_root_update, verify_trust
 from headway_server.catalog import apps
 from headway_server.catalog.signed_releases import follow_bases, follow_heads
@@ -16,7 +18,7 @@ from headway_server.ports import Actor, Ports, Transaction
 from headway_server.publication import audit
 from headway_server.publication.layout import ONLINE_ROLES
 from headway_server.publication.mirror import mirror
-from headway_server.publication.seal import add_role, no_trust, seal
+from headway_server.publication.seal import add_role, no_trust, online_keyids, seal, sign_channels
 from headway_server.records import RoleVersion
 
 
@@ -58,7 +60,7 @@ def _establish(ports: Ports, tx: Transaction, actor: Actor, app: str, files: Tru
     verify_trust(files, app=app, online=online, now=ports.now())
     for role, data in files.named().items():
         add_role(ports, tx, app, role, data)
-    add_role(ports, tx, app, "channels", ports.signer.channels(app, None, (), ports.now()))
+    sign_channels(ports, tx, app)
     seal(ports, tx, app)
     audit.record(ports, tx, actor, app, "trust.establish", app)
 
@@ -96,14 +98,17 @@ def _accept(
     if root is None or targets is None:
         raise no_trust(app)
     verified = _verified(ports, app, role, data, current, root.data, targets.data)
+    newer = {"root": root.data, "targets": targets.data} | {role: data}
     if role in ("root", "targets"):
-        newer = {"root": root.data, "targets": targets.data} | {role: data}
         _keeps_online_keys(ports, app, newer["root"], newer["targets"])
+        _keeps_roles(tx, app, newer["root"], newer["targets"])
     elif role == "bases":
         follow_bases(tx, app, verified)
     else:
         follow_heads(tx, app, verified)
     add_role(ports, tx, app, role, data)
+    if online_keyids(root.data, targets.data)["channels"] != online_keyids(root.data, newer["targets"])["channels"]:
+        sign_channels(ports, tx, app)  # what the old key signed counts no more
     waiting = seal(ports, tx, app)
     audit.record(ports, tx, actor, app, "role.publish", role, version=verified.version, digest=verified.digest)
     return Accepted(role, verified.version, changed=True, waiting_for=waiting)
@@ -126,16 +131,62 @@ def _verified(
 
 def _keeps_online_keys(ports: Ports, app: str, root: bytes, targets: bytes) -> None:
     # Otherwise the next seal would be signed by keys that no client trusts.
-    online = ports.signer.keys(app)
-    held = {"channels": online.channels, "snapshot": online.snapshot, "timestamp": online.timestamp}
-    for role, key in held.items():
-        if keyids_for(role, root=root, targets=targets) != (key.keyid,):
+    for role, keyids in online_keyids(root, targets).items():
+        if not ports.signer.holds(app, role, keyids):
             raise RefusedError(
                 "foreign_online_key",
-                f"The role {role} must be held by the key that this registry made for it.",
+                f"The role {role} must be held by a key that this registry made for it.",
                 hint="Sign it again with the registry's online keys; see `headway keys`.",
                 role=role,
             )
+
+
+def _keeps_roles(tx: Transaction, app: str, root: bytes, targets: bytes) -> None:
+    # Otherwise devices would meet a published role that its new delegation no longer vouches for.
+    for current in tx.roles.currents(app):
+        if current.role in (*ONLINE_ROLES, "root", "targets"):
+            continue
+        if missing_signatures(current.data, current.role, root=root, targets=targets):
+            raise RefusedError(
+                "unvouched_role",
+                f"The role {current.role} would not be signed by enough of its new keys.",
+                hint="Sign it first so that it holds under both, as `headway keys rotate` and `threshold` do.",
+                kind="conflict",
+                role=current.role,
+            )
+    if missing_signatures(targets, "targets", root=root, targets=targets):
+        raise RefusedError(
+            "unvouched_role",
+            "The role targets would not be signed by enough of its new keys.",
+            hint="Sign it first so that it holds under both roots, as `headway keys rotate` does.",
+            kind="conflict",
+            role="targets",
+        )
+
+
+def replace_online_keys(ports: Ports, actor: Actor, app: str) -> OnlineKeys:
+    """New online keys, as after a theft. They sign nothing before root and targets list them.
+
+    Until they are listed the same keys are given again, so that a replacement that was cut off can be finished.
+
+    Raises:
+        RefusedError: code ``unknown_app``.
+    """
+    with ports.database.write(app) as tx:
+        apps.known(tx, app)
+        newest = ports.signer.keys(app)
+        root, targets = tx.roles.current(app, "root"), tx.roles.current(app, "targets")
+        if root is None or targets is None or _unlisted(newest, root.data, targets.data):
+            return newest
+        keys = ports.signer.replace_keys(app)
+        audit.record(ports, tx, actor, app, "trust.replace_online_keys", app)
+    return keys
+
+
+def _unlisted(keys: OnlineKeys, root: bytes, targets: bytes) -> bool:
+    held = {"channels": keys.channels, "snapshot": keys.snapshot, "timestamp": keys.timestamp}
+    listed = online_keyids(root, targets)
+    return any(listed[role] != (key.keyid,) for role, key in held.items())
 
 
 def current_role(ports: Ports, app: str, role: str) -> RoleVersion:

@@ -19,7 +19,7 @@ from headway.contract.versions import parse_name
 from headway_server.ports import Actor, Ports, Transaction
 from headway_server.publication import audit
 from headway_server.publication.mirror import mirror
-from headway_server.publication.seal import add_role, no_trust, seal
+from headway_server.publication.seal import no_trust, seal, sign_channels
 from headway_server.records import ChannelRecord, RecallRecord, RolloutRecord, TargetFile
 
 MAX_OFFERS_PER_NAME = 3
@@ -67,9 +67,7 @@ def publish_if_changed(ports: Ports, tx: Transaction, key: ChannelKey) -> bool:
     document = document_of(tx, key, record)
     data, path = document.to_bytes(), channel_path(key.channel, key.base_id)
     tx.roles.add_target(TargetFile(key.app, path, digest_of(data), data, ports.clock()))
-    current = tx.roles.current(key.app, "channels")
-    signed = ports.signer.channels(key.app, None if current is None else current.data, [document], ports.now())
-    add_role(ports, tx, key.app, "channels", signed)
+    sign_channels(ports, tx, key.app, [document])
     seal(ports, tx, key.app)
     return True
 

@@ -11,7 +11,7 @@ from headway_server.delivery.rollouts import tick_all
 from headway_server.ports import Actor, Ports
 from headway_server.publication import audit
 from headway_server.publication.mirror import mirror
-from headway_server.publication.seal import add_role, reseal_timestamp, seal
+from headway_server.publication.seal import reseal_timestamp, seal, sign_channels
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +48,7 @@ def _resign(ports: Ports, actor: Actor, app: str) -> bool:
             return False
         # Snapshot and channels live longer than the timestamp; a week is a safe quarter of their life.
         if ports.clock() - min(snapshot.created_at, channels.created_at) >= 7 * after_s:
-            add_role(ports, tx, app, "channels", ports.signer.channels(app, channels.data, (), ports.now()))
+            sign_channels(ports, tx, app)
             seal(ports, tx, app)
         else:
             reseal_timestamp(ports, tx, app)

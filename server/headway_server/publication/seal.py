@@ -6,9 +6,14 @@ targets version, and the newer one goes out with its missing role.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
+from headway.contract.channel import ChannelDocument
 from headway.contract.errors import RefusedError
 from headway.contract.parsing import decode
+from headway.trust.repository import keyids_for
 from headway_server.ports import Ports, Transaction
+from headway_server.publication.layout import ONLINE_ROLES
 from headway_server.records import RoleVersion
 
 
@@ -26,8 +31,10 @@ def seal(ports: Ports, tx: Transaction, app: str) -> tuple[str, ...]:
     if complete is None:
         raise no_trust(app)
     roles["targets"] = complete.data
-    snapshot = ports.signer.snapshot(app, _data(current.get("snapshot")), roles, ports.now())
-    timestamp = ports.signer.timestamp(app, _data(current.get("timestamp")), snapshot, ports.now())
+    listed = online_keyids(current["root"].data, complete.data)
+    before, stamp = _data(current.get("snapshot")), _data(current.get("timestamp"))
+    snapshot = ports.signer.snapshot(app, listed["snapshot"], before, roles, ports.now())
+    timestamp = ports.signer.timestamp(app, listed["timestamp"], stamp, snapshot, ports.now())
     add_role(ports, tx, app, "snapshot", snapshot)
     add_role(ports, tx, app, "timestamp", timestamp)
     return missing_roles(current["targets"], current)
@@ -35,10 +42,28 @@ def seal(ports: Ports, tx: Transaction, app: str) -> tuple[str, ...]:
 
 def reseal_timestamp(ports: Ports, tx: Transaction, app: str) -> None:
     """Sign the timestamp anew over the same snapshot: what proves to devices that nobody withholds anything."""
+    root, targets = tx.roles.current(app, "root"), tx.roles.current(app, "targets")
     snapshot, timestamp = tx.roles.current(app, "snapshot"), tx.roles.current(app, "timestamp")
-    if snapshot is None or timestamp is None:
+    if root is None or targets is None or snapshot is None or timestamp is None:
         raise no_trust(app)
-    add_role(ports, tx, app, "timestamp", ports.signer.timestamp(app, timestamp.data, snapshot.data, ports.now()))
+    keyids = online_keyids(root.data, targets.data)["timestamp"]
+    data = ports.signer.timestamp(app, keyids, timestamp.data, snapshot.data, ports.now())
+    add_role(ports, tx, app, "timestamp", data)
+
+
+def sign_channels(ports: Ports, tx: Transaction, app: str, documents: Iterable[ChannelDocument] = ()) -> None:
+    """The next version of the role ``channels``, with these documents put in, by the key that targets lists now."""
+    root, targets = tx.roles.current(app, "root"), tx.roles.current(app, "targets")
+    if root is None or targets is None:
+        raise no_trust(app)
+    current = _data(tx.roles.current(app, "channels"))
+    keyids = online_keyids(root.data, targets.data)["channels"]
+    add_role(ports, tx, app, "channels", ports.signer.channels(app, keyids, current, documents, ports.now()))
+
+
+def online_keyids(root: bytes, targets: bytes) -> dict[str, tuple[str, ...]]:
+    """Ids of the keys that metadata lists for each online role."""
+    return {role: keyids_for(role, root=root, targets=targets) for role in ONLINE_ROLES}
 
 
 def add_role(ports: Ports, tx: Transaction, app: str, role: str, data: bytes) -> int:
