@@ -336,6 +336,60 @@ def test_damaged_specifications_give_only_our_errors(package: Path, data: st.Dat
             return
 
 
+OPS = sorted([*EMITTERS, *FOLDERS])
+NUMBERS = st.sampled_from([-1, 0, 1, 2, 3, 7, 64, 2**31 - 1, -(2**31)])
+
+
+def _disturb(block: Any, data: st.DataObject) -> None:
+    """Change one operation: its kind, a constant, a declared shape or type, or what an argument points at."""
+    op = data.draw(st.sampled_from(list(block.operations)))
+    what = data.draw(st.sampled_from(["kind", "constant", "shape", "type", "argument"]))
+    if what == "kind":
+        op.type = data.draw(st.sampled_from(OPS))
+    elif what == "constant":
+        for value in op.attributes.values():
+            ints = value.immediateValue.tensor.ints.values
+            if value.WhichOneof("value") == "immediateValue" and len(ints):
+                ints[data.draw(st.integers(0, len(ints) - 1))] = data.draw(NUMBERS)
+    elif what == "shape":
+        for dimension in op.outputs[0].type.tensorType.dimensions:
+            dimension.constant.size = data.draw(st.sampled_from([0, 1, 3, 30, 2**40]))
+    elif what == "type":
+        op.outputs[0].type.tensorType.dataType = data.draw(st.sampled_from([1, 2, 10, 11, 13, 21, 23, 25]))
+    elif op.inputs:
+        key = data.draw(st.sampled_from(sorted(op.inputs)))
+        for binding in op.inputs[key].arguments:
+            binding.name = data.draw(st.sampled_from(list(block.operations))).outputs[0].name
+
+
+@settings(max_examples=80, deadline=None)
+@given(data=st.data())
+def test_disturbed_programs_give_only_our_errors(data: st.DataObject, busy: Path) -> None:
+    package = read_package(busy)
+    function = package.spec.mlProgram.functions["main"]
+    for _ in range(data.draw(st.integers(1, 3))):
+        _disturb(function.block_specializations[function.opset], data)
+    try:
+        program = compile_program(package, EXACT)
+        program.predict({port.name: np.ones((2, *port.shape), port.dtype) for port in program.inputs})
+    except HeadwayError:
+        return
+
+
+@pytest.fixture(scope="module")
+def busy(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A program with many kinds of operations."""
+
+    def body(x: Any) -> Any:
+        wide = mb.concat(values=[mb.linear(x=x, weight=WEIGHT), mb.gather(x=WEIGHT, indices=[0], axis=0)], axis=1)
+        turned = mb.transpose(x=mb.reshape(x=wide, shape=[1, 7, 10]), perm=[0, 2, 1])
+        scores = mb.softmax(x=mb.matmul(x=turned, y=turned, transpose_y=True), axis=-1)
+        cut = mb.slice_by_index(x=mb.pad(x=scores, pad=[1, 0]), begin=[0, 0, 1], end=[1, 5, 9])
+        return mb.tile(x=mb.reduce_mean(x=mb.layer_norm(x=cut, axes=[-1]), axes=[1]), reps=[1, 2])
+
+    return save_program(body, {"x": ROW}, tmp_path_factory.mktemp("busy") / "busy.mlpackage")
+
+
 def test_the_operations_of_transformer_encoders_are_all_there() -> None:
     needed = (
         "linear matmul add sub mul real_div softmax relu gelu tanh silu layer_norm reshape transpose gather cast "

@@ -122,7 +122,7 @@ def _session(model: Path, options: ProgramOptions) -> Any:
     settings = ort.SessionOptions()
     settings.intra_op_num_threads = options.threads
     settings.inter_op_num_threads = 1
-    settings.log_severity_level = 3
+    settings.log_severity_level = 4  # what goes wrong is raised, not printed
     try:
         return ort.InferenceSession(str(model), settings, providers=["CPUExecutionProvider"])
     except Exception as error:  # as in Program._run
