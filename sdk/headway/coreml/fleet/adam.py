@@ -7,6 +7,7 @@ passes over every parameter and changes nothing but rounding.
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -23,8 +24,11 @@ from headway.coreml.weights import Float32
 __all__ = ["train_block"]
 
 
-def train_block(block: Block, semantics: Semantics) -> tuple[list[HeadWeights], NDArray[np.float32]]:
-    """Train the jobs of *block*; return their weights and the losses ``[epochs, jobs]`` (of the last mini-batch)."""
+def train_block(block: Block, semantics: Semantics, into: Sequence[HeadWeights]) -> NDArray[np.float32]:
+    """Train the jobs of *block* and write their weights *into* one mapping per job.
+
+    Returns the losses ``[epochs, jobs]`` (of the last mini-batch).
+    """
     parameters, gradients = _Parameters.starting(block), _Parameters.empty(block)
     optimizer = _Adam.of(block, semantics, parameters.flat)
     samples = _Samples.of(block)
@@ -41,7 +45,8 @@ def train_block(block: Block, semantics: Semantics) -> tuple[list[HeadWeights], 
             loss = _backpropagate(block, parameters, gradients, ordered, rows, weights)
             optimizer.descend(gradients.flat)
             losses[epoch] = loss
-    return parameters.by_job(), losses
+    parameters.write(into)
+    return losses
 
 
 @dataclass(frozen=True, eq=False)
@@ -94,14 +99,11 @@ class _Parameters:
             kernel[:], bias[:] = block.starts(layer)
         return made
 
-    def by_job(self) -> list[HeadWeights]:
-        found: list[HeadWeights] = []
-        for row in range(len(self.flat)):
-            one: HeadWeights = {}
-            for name, kernel, bias in zip(self.names, self.kernels, self.biases, strict=True):
-                one[f"{name}.weights"], one[f"{name}.biases"] = kernel[row].copy(), bias[row].copy()
-            found.append(one)
-        return found
+    def write(self, into: Sequence[HeadWeights]) -> None:
+        for name, kernel, bias in zip(self.names, self.kernels, self.biases, strict=True):
+            for row, one in enumerate(into):
+                one[f"{name}.weights"][...] = kernel[row]
+                one[f"{name}.biases"][...] = bias[row]
 
 
 def _backpropagate(

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 import numpy as np
 
 from headway.coreml.fleet import adam, samplespace
 from headway.coreml.fleet.blocks import Block, blocks_of
-from headway.coreml.fleet.jobs import FleetJob, FleetResult, Prepared, prepare
+from headway.coreml.fleet.jobs import FleetJob, FleetResult, Prepared, empty_weights, prepare
 from headway.coreml.fleet.workers import one_thread, shared_out
+from headway.coreml.head import HeadWeights
 from headway.coreml.update.errors import MLModelError, feature_error, update_error
 from headway.coreml.update.plan import AdamPlan
 from headway.coreml.update.samples import samples_of
@@ -51,12 +52,13 @@ def train_fleet(
 
 def _run(work: list[Work], semantics: Semantics, processes: int) -> Iterator[Outcome]:
     if processes > 1 and len(work) > 1:
-        shapes = {position: job for item in work for position, job in _members(item)}
-        yield from shared_out(work, shapes, lambda item: _train(item, semantics), processes)
+        jobs = {position: job for item in work for position, job in _members(item)}
+        yield from shared_out(work, jobs, lambda item, into: _train(item, semantics, into), processes)
         return
     with one_thread():
         for item in work:
-            yield from _train(item, semantics)
+            into = {position: empty_weights(job.shapes) for position, job in _members(item)}
+            yield from _train(item, semantics, into)
 
 
 def _members(item: Work) -> Iterator[tuple[int, Prepared]]:
@@ -65,24 +67,25 @@ def _members(item: Work) -> Iterator[tuple[int, Prepared]]:
     return iter([item])
 
 
-def _train(item: Work, semantics: Semantics) -> Iterator[Outcome]:
+def _train(item: Work, semantics: Semantics, into: Mapping[int, HeadWeights]) -> Iterator[Outcome]:
+    """Train *item*, writing the weights of each job *into* the arrays at its position."""
     if isinstance(item, Block):
-        return _train_block(item, semantics)
+        return _train_block(item, semantics, [into[position] for position in item.positions])
     position, job = item
-    return iter([(position, _train_one(job, semantics))])
+    return iter([(position, _train_one(job, semantics, into[position]))])
 
 
-def _train_block(block: Block, semantics: Semantics) -> Iterator[Outcome]:
+def _train_block(block: Block, semantics: Semantics, into: Sequence[HeadWeights]) -> Iterator[Outcome]:
     engine = adam if isinstance(block.jobs[0].plan.optimizer, AdamPlan) else samplespace
     with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
-        weights, losses = engine.train_block(block, semantics)
+        losses = engine.train_block(block, semantics, into)
     for row, (position, job) in enumerate(_members(block)):
         own = losses[: job.plan.epochs, row]
         if np.isnan(own[0]) and job.count < block.batch and semantics.partial_batch == "drop":
             error = update_error("There are too few samples for one mini-batch.", "Add samples.")
             yield position, FleetResult(error=error)
-        elif np.isfinite(own).all() and all(np.isfinite(v.sum(dtype=np.float64)) for v in weights[row].values()):
-            yield position, FleetResult(weights[row], tuple(own.tolist()))
+        elif np.isfinite(own).all() and all(np.isfinite(v.sum(dtype=np.float64)) for v in into[row].values()):
+            yield position, FleetResult(into[row], tuple(own.tolist()))
         else:
             yield position, FleetResult(error=_not_finite(job))
 
@@ -93,7 +96,7 @@ def _not_finite(job: Prepared) -> MLModelError:
     return update_error("The training diverged.", "Lower the learning rate.")
 
 
-def _train_one(job: Prepared, semantics: Semantics) -> FleetResult:
+def _train_one(job: Prepared, semantics: Semantics, into: HeadWeights) -> FleetResult:
     """Train one job with the single engine."""
     model = job.job.model
     head = model.head()
@@ -111,4 +114,6 @@ def _train_one(job: Prepared, semantics: Semantics) -> FleetResult:
         trainer.check_finite()
     except MLModelError as error:
         return FleetResult(error=error)
-    return FleetResult({key: trainer.weights[key] for key in model.trainable_keys}, tuple(losses))
+    for key, values in into.items():
+        values[...] = trainer.weights[key]
+    return FleetResult(into, tuple(losses))

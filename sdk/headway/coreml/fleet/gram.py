@@ -8,12 +8,14 @@ and its change is the sum of the rows of ``A``.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
 from headway.coreml.fleet.blocks import Block
+from headway.coreml.head import HeadWeights
 from headway.coreml.weights import Float32
 
 __all__ = ["FirstLayer"]
@@ -58,19 +60,19 @@ class FirstLayer:
         self.change = np.take_along_axis(self.change, rows, axis=1)
         return rows
 
-    def weights(self) -> list[tuple[Float32, Float32]]:
-        """Return the trained weights ``[width, D]`` and biases ``[width]`` of each job."""
+    def write(self, into: Sequence[HeadWeights]) -> None:
+        """Write the trained weights ``[width, D]`` and biases ``[width]`` of each job."""
+        name = self.block.stack.names[0]
         change = self.change
         if self.order is not None:
             change = np.take_along_axis(change, np.argsort(self.order, axis=1)[:, :, None], axis=1)
         kernels, biases = self.block.starts(0)
         shift = change.sum(axis=1)
-        found = []
         for row, job in enumerate(self.block.jobs):
-            kernel = np.matmul(change[row, : job.count].T, job.features)
+            kernel = into[row][f"{name}.weights"]
+            np.matmul(change[row, : job.count].T, job.features, out=kernel)
             kernel += _own(kernels, row, 2)
-            found.append((kernel, _own(biases, row, 1) + shift[row]))
-        return found
+            np.add(_own(biases, row, 1), shift[row], out=into[row][f"{name}.biases"])
 
 
 def _own(values: Float32, row: int, rank: int) -> Float32:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -17,7 +18,7 @@ from headway.coreml.update.plan import TrainingPlan
 from headway.coreml.update.trainer import split_chain
 from headway.coreml.weights import Float32
 
-__all__ = ["FleetJob", "FleetResult", "Prepared", "Stack", "prepare", "stack_of"]
+__all__ = ["FleetJob", "FleetResult", "Prepared", "Stack", "empty_weights", "prepare", "stack_of"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -51,6 +52,15 @@ class Stack:
     widths: tuple[int, ...]
     activations: tuple[str, ...]
 
+    @property
+    def shapes(self) -> dict[str, tuple[int, ...]]:
+        """Shapes of the weights by key."""
+        found: dict[str, tuple[int, ...]] = {}
+        for name, width_in, width_out in zip(self.names, self.widths, self.widths[1:], strict=False):
+            found[f"{name}.weights"] = (width_out, width_in)
+            found[f"{name}.biases"] = (width_out,)
+        return found
+
 
 @dataclass(frozen=True, eq=False)
 class Prepared:
@@ -66,6 +76,19 @@ class Prepared:
     def count(self) -> int:
         """Number of samples."""
         return len(self.labels)
+
+    @property
+    def shapes(self) -> dict[str, tuple[int, ...]]:
+        """Shapes of the weights that training gives, by key."""
+        if self.stack is not None:
+            return self.stack.shapes
+        model = self.job.model
+        return {key: model.weights[key].shape for key in model.trainable_keys}
+
+
+def empty_weights(shapes: Mapping[str, tuple[int, ...]]) -> HeadWeights:
+    """Return arrays of *shapes* to be written to."""
+    return {key: np.empty(shape, dtype=np.float32) for key, shape in shapes.items()}
 
 
 class _Heads:

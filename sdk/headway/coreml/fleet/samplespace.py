@@ -6,6 +6,7 @@ training.  The remaining layers carry their bias as one more column.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -23,8 +24,11 @@ from headway.coreml.weights import Float32
 __all__ = ["train_block"]
 
 
-def train_block(block: Block, semantics: Semantics) -> tuple[list[HeadWeights], NDArray[np.float32]]:
-    """Train the jobs of *block*; return their weights and the losses ``[epochs, jobs]`` (of the last mini-batch)."""
+def train_block(block: Block, semantics: Semantics, into: Sequence[HeadWeights]) -> NDArray[np.float32]:
+    """Train the jobs of *block* and write their weights *into* one mapping per job.
+
+    Returns the losses ``[epochs, jobs]`` (of the last mini-batch).
+    """
     run = _Run.of(block, semantics)
     orders = orders_of(block, semantics)
     for epoch in range(block.epochs):
@@ -33,7 +37,8 @@ def train_block(block: Block, semantics: Semantics) -> tuple[list[HeadWeights], 
         for step in range(len(run.steps.last)):
             if run.steps.active[epoch, step].any():
                 run.step(epoch, step)
-    return run.weights(), run.scores.losses
+    run.write(into)
+    return run.scores.losses
 
 
 @dataclass(eq=False)
@@ -109,17 +114,13 @@ class _Run:
         self.momentum.reorder("change", self.first.reorder(order))
         self.scores.order(self.block, order)
 
-    def weights(self) -> list[HeadWeights]:
-        """Return the trained weights of each job."""
-        names = self.block.stack.names
-        found: list[HeadWeights] = []
-        for row, (kernel, bias) in enumerate(self.first.weights()):
-            one: HeadWeights = {f"{names[0]}.weights": kernel, f"{names[0]}.biases": bias}
-            for name, values in zip(names[1:], self.inner, strict=True):
-                one[f"{name}.weights"] = np.ascontiguousarray(values[row, :, :-1])
-                one[f"{name}.biases"] = values[row, :, -1].copy()
-            found.append(one)
-        return found
+    def write(self, into: Sequence[HeadWeights]) -> None:
+        """Write the trained weights of each job."""
+        self.first.write(into)
+        for name, values in zip(self.block.stack.names[1:], self.inner, strict=True):
+            for row, one in enumerate(into):
+                one[f"{name}.weights"][...] = values[row, :, :-1]
+                one[f"{name}.biases"][...] = values[row, :, -1]
 
 
 def _augmented(block: Block, layer: int) -> Float32:
