@@ -87,7 +87,7 @@ def _features(base: Features, texts: Sequence[str], space: str, cache: Path | No
     return rows
 
 
-def load(head_name: str, cache: Path | None = None) -> Bench:
+def load(head_name: str, cache: Path | None, seed: int) -> Bench:
     """Read base, head and text, and compute every feature once."""
     fixtures = find_fixtures()
     contract = FeatureContract.from_bytes((fixtures.base / "contract.json").read_bytes())
@@ -97,7 +97,7 @@ def load(head_name: str, cache: Path | None = None) -> Bench:
     golden = read_head_golden(folder / "golden.safetensors")
     texts = (*read_utterances(fixtures.split("dev")), *read_utterances(fixtures.split("test")))
     unique = sorted({u.text for u in texts})
-    users = deal(texts, PLAN, seed=3)
+    users = deal(texts, PLAN, seed)
     matrix = _features(base, unique, contract.feature_space, cache)
     return Bench(
         head=MLModel(folder / "head.mlmodel"),
@@ -185,22 +185,23 @@ HEADER = [
 
 VARIANTS: dict[str, tuple[dict[str, object], dict[str, object]]] = {
     "default": ({}, {}),
+    "no anchors": ({"anchors": 0.0}, {}),
+    "anchors × 1": ({"anchors": 1.0}, {}),
     "no rehearsal": ({"rehearsal": 0.0}, {}),
-    "rehearsal × 2": ({"rehearsal": 2.0}, {}),
+    "rehearsal × 1": ({"rehearsal": 1.0}, {}),
     "no feature noise": ({"noise": 0.0}, {}),
-    "feature noise 0.2": ({"noise": 0.2}, {}),
     "no interpolation (α = 1)": ({"alphas": (1.0,)}, {}),
-    "α at most 0.5": ({"alphas": (0.1, 0.2, 0.3, 0.4, 0.5)}, {}),
     "no early stop": ({"patience": 1000}, {}),
-    "learning rate 0.02": ({"learning_rate": 0.02}, {}),
-    "learning rate 0.1": ({"learning_rate": 0.1}, {}),
+    "learning rate 0.01": ({"learning_rate": 0.01}, {}),
+    "learning rate 0.05": ({"learning_rate": 0.05}, {}),
     "50 epochs": ({"epochs": 50}, {}),
     "bound z = 0": ({}, {"z": 0.0}),
     "bound z = 1.64": ({}, {"z": 1.64}),
-    "golden guard off": ({"golden_loss_rise": 9.0}, {"golden_loss_rise": 9.0, "golden_accuracy_loss": 1.0}),
-    "golden guard 0.02": ({"golden_loss_rise": 0.01}, {"golden_loss_rise": 0.02}),
+    "golden guard × ½": ({"golden_loss_rise": 0.04}, {"golden_loss_rise": 0.05, "golden_accuracy_loss": 0.0}),
+    "golden guard × 2": ({"golden_loss_rise": 0.16}, {"golden_loss_rise": 0.2, "golden_accuracy_loss": 0.1}),
+    "no golden guard": ({"golden_loss_rise": 9.0}, {"golden_loss_rise": 9.0, "golden_accuracy_loss": 1.0}),
     "everything off": (
-        {"rehearsal": 0.0, "noise": 0.0, "alphas": (1.0,), "patience": 1000, "golden_loss_rise": 9.0},
+        {"anchors": 0.0, "rehearsal": 0.0, "noise": 0.0, "alphas": (1.0,), "patience": 1000, "golden_loss_rise": 9.0},
         {"z": -9.0, "min_holdout": 0, "golden_loss_rise": 9.0, "golden_accuracy_loss": 1.0},
     ),
 }
@@ -260,10 +261,13 @@ def main() -> None:
     parser = argparse.ArgumentParser(description="Measure personalisation on real dialogues.")
     parser.add_argument("--head", default="topic-1")
     parser.add_argument("--sweep", action="store_true")
+    parser.add_argument(
+        "--seed", type=int, default=12, help="how the dialogues are dealt; the defaults were chosen on 3 and 11"
+    )
     parser.add_argument("--out", type=Path)
     parser.add_argument("--cache", type=Path, help="an .npz file to keep the features of this base in")
     options = parser.parse_args()
-    page = report(load(options.head, options.cache), options.head, options.sweep)
+    page = report(load(options.head, options.cache, options.seed), options.head, options.sweep)
     print(page)
     if options.out is not None:
         options.out.write_text(page, encoding="utf-8")

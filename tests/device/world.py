@@ -35,7 +35,7 @@ from headway.device.client import Device, Settings
 from headway.device.faulty import MemoryFileSystem
 from headway.device.fetcher import FetchLimits, HttpFetcher
 from headway.device.models import Runtime
-from headway.device.personalise import interpolate
+from headway.device.personalise import PersonalisePolicy, interpolate
 from headway.device.policy import HeavyWorkPolicy
 from headway.device.ports import Conditions, FileSystem
 from headway.trust.simulator import RepositorySimulator
@@ -84,6 +84,12 @@ class Phone:
     def conditions(self) -> Conditions:
         return self.now
 
+
+# Tests train hundreds of times: fewer rows and no rehearsal beyond one round, by the same code.
+SETTINGS = Settings(
+    work=HeavyWorkPolicy(min_samples=30, min_free_bytes=1),
+    personalise=PersonalisePolicy(learning_rate=0.05, epochs=8, rehearsal=1.0, anchors=0.0),
+)
 
 Fault = Callable[[httpx2.Request, httpx2.Response], httpx2.Response]
 
@@ -280,7 +286,7 @@ class World:
     clock: Clock = field(default_factory=Clock)
     files: FileSystem = field(default_factory=MemoryFileSystem)
     phone: Phone = field(default_factory=Phone)
-    settings: Settings = field(default_factory=lambda: Settings(work=HeavyWorkPolicy(min_samples=30, min_free_bytes=1)))
+    settings: Settings = field(default_factory=lambda: SETTINGS)
     base: int = 0
 
     def __post_init__(self) -> None:

@@ -23,8 +23,8 @@ class JudgePolicy:
 
     z: float = 1.0
     min_holdout: int = 8
-    golden_accuracy_loss: float = 0.0
-    golden_loss_rise: float = 0.05
+    golden_accuracy_loss: float = 0.05
+    golden_loss_rise: float = 0.1
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,8 +1,9 @@
 """Training a head on the user's corrections: pure functions over arrays, around one ``MLUpdateTask``.
 
-Four things hold back overfitting and forgetting, each measured in ``benchmarks/personalisation.py``: rehearsal (half
-of the golden batch is trained along), feature noise, an early stop on the tuning samples, and an interpolation of the
-weights between before and after (WiSE-FT, Wortsman et al. 2022). Nothing here reads or writes a file.
+Five things hold back overfitting and forgetting, each measured in ``benchmarks/personalisation.py``: rehearsal (half
+of the golden batch is trained along), anchors (mixtures of known rows, labelled by the head as it was), feature noise,
+an early stop on the tuning samples, and an interpolation of the weights between before and after (WiSE-FT, Wortsman
+et al. 2022). Nothing here reads or writes a file.
 
 Golden rows are split by parity: even rows rehearse, odd rows are kept for judging what is forgotten.
 """
@@ -31,19 +32,22 @@ Weights = Mapping[str, Array]
 class PersonalisePolicy:
     """How to train. Defaults are the measured ones.
 
-    ``rehearsal`` is the weight of golden rows against the user's (1: as many of each); ``noise`` the standard
-    deviation of added feature noise in units of the features' own; ``patience`` epochs without a better tuning loss
-    end training; ``alphas`` are the steps of the interpolation.
+    ``rehearsal`` and ``anchors`` are the weights of golden rows and of anchors against the user's rows (1: as many of
+    each); ``noise`` and ``anchor_noise`` the standard deviations of added feature noise in units of the features' own;
+    ``patience`` epochs without a better tuning loss end training; ``alphas`` are the steps of the interpolation;
+    ``golden_loss_rise`` is by how much the mean log loss of rehearsed rows may rise.
     """
 
-    learning_rate: float = 0.05
+    learning_rate: float = 0.02
     epochs: int = 20
     mini_batch_size: int = 8
-    rehearsal: float = 1.0
+    rehearsal: float = 3.0
+    anchors: float = 3.0
     noise: float = 0.05
+    anchor_noise: float = 0.3
     patience: int = 4
     alphas: tuple[float, ...] = (0.1, 0.2, 0.3, 0.5, 0.7, 1.0)
-    golden_loss_rise: float = 0.03
+    golden_loss_rise: float = 0.08
     seed: int = 17
 
 
@@ -103,27 +107,51 @@ def measure_rows(model: MLModel, data: LabelledRows) -> Measured:
     return Measured(tuple(float(x) for x in losses), tuple(bool(x) for x in right))
 
 
-def training_set(material: Material, policy: PersonalisePolicy) -> LabelledRows:
-    """The user's rows and rehearsal rows, repeated to their weights, noised, permuted, a multiple of the batch size.
+def training_set(start: MLModel, material: Material, policy: PersonalisePolicy) -> LabelledRows:
+    """The user's rows, rehearsal rows and anchors, to their weights, noised, permuted, a multiple of the batch size.
 
     The order is our own (the task's shuffle is off), so that a device and a rehearsal train on the same sequence.
     """
     random = np.random.Generator(np.random.PCG64(policy.seed))
-    own, golden = len(material.train), len(material.rehearse)
-    wanted = round(policy.rehearsal * own) if golden else 0
-    repeated = np.concatenate(
-        [random.permutation(golden) for _ in range(-(-wanted // max(golden, 1)))] or [np.zeros(0, int)]
-    )
-    rehearsed = material.rehearse.rows(repeated[:wanted].astype(np.intp))
-    features = np.concatenate([material.train.features, rehearsed.features])
-    labels = np.concatenate([material.train.labels, rehearsed.labels])
+    own = len(material.train)
+    rehearsed = _repeated(material.rehearse, round(policy.rehearsal * own), random)
+    anchors = _anchors(start, material, round(policy.anchors * own), policy.anchor_noise, random)
+    parts = (material.train, rehearsed, anchors)
+    features = np.concatenate([part.features for part in parts])
+    labels = np.concatenate([part.labels for part in parts])
     short = -len(labels) % policy.mini_batch_size
     order = np.concatenate([random.permutation(len(labels)), random.integers(0, len(labels), short)])
     features, labels = features[order], labels[order]
-    if policy.noise > 0:
-        scale = policy.noise * features.std(axis=0, keepdims=True)
-        features = features + scale * random.standard_normal(features.shape, dtype=np.float32)
-    return LabelledRows(features.astype(np.float32), labels.astype(np.int32))
+    return LabelledRows(_noised(features, policy.noise, random), labels.astype(np.int32))
+
+
+def _repeated(rows: LabelledRows, count: int, random: np.random.Generator) -> LabelledRows:
+    """``count`` rows, each as often as any other, give or take one."""
+    if len(rows) == 0 or count == 0:
+        return rows.rows(np.zeros(0, np.intp))
+    rounds = [random.permutation(len(rows)) for _ in range(-(-count // len(rows)))]
+    return rows.rows(np.concatenate(rounds)[:count].astype(np.intp))
+
+
+def _anchors(start: MLModel, material: Material, count: int, noise: float, random: np.random.Generator) -> LabelledRows:
+    """Mixtures of known rows, labelled by the head as it was: where the user said nothing, the head shall stay."""
+    known = np.concatenate([material.rehearse.features, material.train.features])
+    if count == 0:
+        return LabelledRows(known[:0], np.zeros(0, np.int32))
+    first, second = random.integers(0, len(known), (2, count))
+    share = random.beta(0.4, 0.4, (count, 1)).astype(np.float32)
+    mixed = _noised(share * known[first] + (1 - share) * known[second], noise, random)
+    description = start.description
+    output = start.predict({description.inputs[0].name: mixed})[description.outputs[0].name]
+    return LabelledRows(mixed, output.argmax(axis=1).astype(np.int32))
+
+
+def _noised(features: Array, noise: float, random: np.random.Generator) -> Array:
+    if noise <= 0 or len(features) == 0:
+        return features.astype(np.float32)
+    scale = noise * features.std(axis=0, keepdims=True)
+    noised: Array = (features + scale * random.standard_normal(features.shape, dtype=np.float32)).astype(np.float32)
+    return noised
 
 
 def train(
@@ -137,7 +165,7 @@ def train(
     """
     if len(material.train) < 2 or len(material.tune) < 2:
         raise _refused("too_few_samples", "There are too few corrections to train and to tune on.")
-    data = training_set(material, policy)
+    data = training_set(start, material, policy)
     watch = _Watch(material.tune, policy.patience, cancelled)
     target = next(f.name for f in start.description.training_inputs if f.name != start.description.inputs[0].name)
     task = MLUpdateTask(
