@@ -34,7 +34,8 @@ HOMES: dict[str, tuple[str, ...]] = {
     "coremltools": ("headway.coreml", "headway_trainer.export"),
     "google": ("headway.coreml",),
     "onnx": ("headway.coreml",),
-    "onnxruntime": ("headway.coreml",),
+    # The trainer only subtracts its libraries from the memory that it measures.
+    "onnxruntime": ("headway.coreml", "headway_trainer.measure"),
     "jinja2": ("headway.fleet.report", "headway_server.console", "headway_server.app"),
     "markupsafe": ("headway.fleet.report", "headway_server.console"),
     "altair": ("headway.fleet.report",),

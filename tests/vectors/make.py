@@ -18,6 +18,7 @@ from cases import (
     digests,
     judgements,
     manifests,
+    merges,
     names,
     outcomes,
     paths,
@@ -45,6 +46,7 @@ FILES = {
     "proof.json": proofs.build,
     "outcome.json": outcomes.build,
     "problems.json": problems.build,
+    "head_merge.json": merges.build,
     "trust.json": trusts.build,
 }
 
