@@ -36,6 +36,7 @@ UNIT = {"x": _random(2, 3, low=-0.9, high=0.9)}
 WHOLE_PAIR = {"x": _whole(2, 3, low=-7, high=8), "y": _whole(3, low=1, high=4)}
 TABLE = np.random.default_rng(5).standard_normal((7, 4)).astype(np.float32)
 WEIGHT = np.random.default_rng(6).standard_normal((5, 4)).astype(np.float32)
+SQUARE = np.random.default_rng(7).standard_normal((4, 4)).astype(np.float32)
 BIAS = np.arange(5, dtype=np.float32)
 
 
@@ -128,6 +129,45 @@ CASES: dict[str, Case] = {
     "band_part": _unary("band_part", {"x": _random(4, 5)}, lower=1, upper=0),
     "linear": _unary("linear", X234, weight=WEIGHT, bias=BIAS),
     "linear_without_bias": _unary("linear", X234, weight=WEIGHT),
+    "linear_then_column": (
+        lambda x: mb.add(x=mb.linear(x=x, weight=SQUARE, bias=BIAS[:4]), y=BIAS[:4].reshape(4, 1)),
+        {"x": _random(2, 4, 4)},
+        "iOS15",
+    ),
+    "linear_chain": (
+        lambda x: mb.mul(
+            x=mb.relu(x=mb.add(x=mb.linear(x=x, weight=SQUARE, bias=BIAS[:4]), y=x)), y=BIAS[1:5].reshape(1, 1, 4)
+        ),
+        {"x": _random(2, 4, 4)},
+        "iOS15",
+    ),
+    "linear_times_scalar": (
+        lambda x: mb.sub(x=3.0, y=mb.linear(x=x, weight=SQUARE, bias=BIAS[:4])),
+        {"x": _random(2, 4, 4)},
+        "iOS15",
+    ),
+    "linear_raised": (
+        lambda x: mb.add(x=mb.linear(x=x, weight=SQUARE, bias=BIAS[:4]), y=np.ones((3, 1, 1, 4), np.float32)),
+        {"x": _random(2, 4, 4)},
+        "iOS15",
+    ),
+    "linear_of_vector": (
+        lambda x: mb.tanh(x=mb.linear(x=x, weight=SQUARE, bias=BIAS[:4])),
+        {"x": _random(4)},
+        "iOS15",
+    ),
+    "linear_plus_lower_rank": (
+        lambda x, y: mb.add(x=mb.linear(x=x, weight=SQUARE, bias=BIAS[:4]), y=y),
+        {"x": _random(2, 4, 4), "y": _random(4)},
+        "iOS15",
+    ),
+    "linear_of_two": (
+        lambda x, y: mb.mul(
+            x=mb.linear(x=x, weight=SQUARE, bias=BIAS[:4]), y=mb.linear(x=y, weight=SQUARE, bias=BIAS[1:5])
+        ),
+        {"x": _random(2, 4, 4), "y": _random(1, 4)},
+        "iOS15",
+    ),
     "matmul": (lambda x, y: mb.matmul(x=x, y=y), {"x": _random(2, 3, 4), "y": _random(2, 4, 5)}, "iOS15"),
     "matmul_turned": (
         lambda x, y: mb.matmul(x=x, y=y, transpose_x=True, transpose_y=True),

@@ -52,7 +52,9 @@ def _other_rows(call: Call, tensor: Tensor) -> str | None:
     if tensor.type.shape == call.out.shape and tensor.batched == call.batched and tensor.constant is None:
         return call.as_rows(call.name(tensor), width)
     constant = tensor.constant
-    if constant is None or math.prod(tensor.shape) not in (1, width) or tensor.shape[-1:] not in ((1,), (width,)):
+    count = math.prod(tensor.shape)
+    # One row is a single value, or all its values along the last axis; [width, 1] would be a column.
+    if constant is None or not (count == 1 or (count == width and tensor.shape[-1] == width)):
         return None
     dtype = onnx_dtype(tensor.type.dtype)
     return call.written(constant, "row", lambda: constant.array().astype(dtype).reshape(-1))
