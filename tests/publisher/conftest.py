@@ -46,17 +46,20 @@ class Clock:
 
 
 class Flaky(httpx2.BaseTransport):
-    """A network that can lose requests before they arrive, or answers on their way back."""
+    """A network that can lose requests before they arrive, or answers on their way back, or put forged ones in."""
 
     def __init__(self, inner: httpx2.BaseTransport) -> None:
         self._inner = inner
         self.lose_request: Callable[[httpx2.Request], bool] = lambda request: False
         self.lose_answer: Callable[[httpx2.Request], bool] = lambda request: False
+        self.forged: dict[str, bytes] = {}
         self.sent: list[str] = []
 
     def handle_request(self, request: httpx2.Request) -> httpx2.Response:
         if self.lose_request(request):
             raise httpx2.ConnectError("lost", request=request)
+        if request.url.path in self.forged:
+            return httpx2.Response(200, stream=httpx2.ByteStream(self.forged[request.url.path]))
         self.sent.append(f"{request.method} {request.url.path}")
         response = self._inner.handle_request(request)
         if self.lose_answer(request):

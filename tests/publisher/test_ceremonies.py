@@ -5,23 +5,19 @@ from __future__ import annotations
 import stat
 
 import pytest
+from tuf.api.metadata import Metadata
 
-from headway.contract.errors import RefusedError, TransferError
+from headway.contract.errors import RefusedError, TransferError, UntrustedError
 from headway.device.fetcher import HttpFetcher
-from headway.publisher.ceremonies import (
-    change_threshold,
-    create_app,
-    delegate_base,
-    embedded_root,
-    revoke_key,
-    rotate_key,
-    status,
-)
+from headway.publisher.ceremonies import create_app, delegate_base, embedded_root, status
+from headway.publisher.rotations import change_threshold, post_targets, revoke_key, rotate_key, rotate_online_keys
 from headway.publisher.signing import renew_role
-from headway.trust.ceremony import holders, root_holders
+from headway.trust.ceremony import admit, holders, next_targets, root_holders
 from headway.trust.client import TrustedClient
-from headway.trust.keys import KeyFolder
+from headway.trust.keys import KeyFolder, SigningKey
+from headway.trust.repository import Holders
 from headway.trust.storage import MemoryStorage
+from headway.trust.wire import add_signatures
 
 from .conftest import BASE_ID
 
@@ -210,3 +206,114 @@ def test_delegation_that_was_cut_off_is_finished(registry, app, phone, network, 
     network.lose_request = lambda request: False
     phone.poll()
     assert delegate_base(registry, app, "second", now=clock).changed
+
+
+# --- theft of the online keys ------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def thief(registry, app, tmp_path) -> SigningKey:
+    """Someone with the server's timestamp key."""
+    return KeyFolder(tmp_path / "data" / "keys" / registry.app).load("timestamp")
+
+
+def forge(registry, network, thief, version: int, clock) -> None:
+    """Put a timestamp of the thief's in front of devices."""
+    url = f"{registry.metadata_url}/timestamp.json"
+    stamp = Metadata.from_bytes(HttpFetcher(transport=network).fetch(url, max_bytes=10_000).body)
+    stamp.signed.version = version
+    stamp.signatures.clear()
+    forged = add_signatures(stamp.to_bytes(), "timestamp", [thief])
+    network.forged = {"/apps/reader/metadata/timestamp.json": forged}
+
+
+def test_stolen_online_keys_are_worthless_after_rotation(registry, app, phone, network, thief, clock):
+    rotate_online_keys(registry, app, now=clock)
+    phone.poll()
+    forge(registry, network, thief, 1_000_000, clock)
+    with pytest.raises(UntrustedError) as caught:
+        phone.poll()
+    assert caught.value.code == "bad_signature"
+
+
+def test_fast_forwarded_device_comes_back_after_rotation(registry, app, phone, network, thief, clock):
+    """The thief drives versions so high that the genuine registry could never catch up."""
+    forge(registry, network, thief, 2_000_000_000, clock)
+    phone.poll()
+    network.forged = {}
+    with pytest.raises(UntrustedError) as caught:
+        phone.poll()
+    assert caught.value.code == "rollback"
+    rotate_online_keys(registry, app, now=clock)
+    phone.poll()
+    assert create_and_poll_fresh(phone)
+
+
+def test_online_rotation_cut_off_half_way_keeps_devices_going(registry, app, phone, network, clock):
+    network.lose_request = lambda request: request.method == "POST" and request.url.path.endswith("/roles/targets")
+    with pytest.raises(TransferError):
+        rotate_online_keys(registry, app, now=clock)
+    network.lose_request = lambda request: False
+    phone.poll()
+    registry.set_poll_interval("stable", BASE_ID, 60)
+    assert phone.poll().channel("stable", BASE_ID).document.poll_after_s == 60
+    rotate_online_keys(registry, app, now=clock)
+    registry.set_poll_interval("stable", BASE_ID, 90)
+    assert phone.poll().channel("stable", BASE_ID).document.poll_after_s == 90
+
+
+# --- signing ahead -----------------------------------------------------------------------------------------------
+
+
+def test_threshold_of_a_role_is_raised_without_a_gap(registry, app, phone, network, clock):
+    """At no moment between two requests does a device meet a role that is not signed enough."""
+    human = app.create("human")
+    draft = admit(registry.role("targets"), human.public, beside=app.load("publisher").public.keyid, now=clock())
+    post_targets(registry, draft, app.all(), now=clock)
+    polls = []
+
+    def poll_between(request) -> bool:
+        if request.method == "POST":
+            phone.poll()
+            polls.append(request.url.path)
+        return False
+
+    network.lose_answer = poll_between
+    change_threshold(registry, app, "bases", 2, now=clock)
+    network.lose_answer = lambda request: False
+    phone.poll()
+    assert len(polls) == 2
+    assert holders(registry.role("targets"))["bases"].threshold == 2
+
+
+@pytest.mark.parametrize("name", ["targets-1", "publisher"])
+def test_device_polls_through_every_step_of_a_rotation(registry, app, phone, network, clock, name):
+    (app.folder / "targets-3.pem").rename(app.folder.parent / "targets-3.pem")
+    renew_role(registry, "targets", app.all(), clock())
+
+    def poll_between(request) -> bool:
+        if request.method == "POST":
+            phone.poll()
+        return False
+
+    network.lose_answer = poll_between
+    rotate_key(registry, app, name, now=clock)
+    network.lose_answer = lambda request: False
+    phone.poll()
+    assert create_and_poll_fresh(phone)
+
+
+def test_registry_refuses_a_delegation_that_would_strand_a_role(registry, app, phone, clock):
+    draft = next_targets(registry.role("targets"), {"bases": Holders((SigningKey.generate().public,))}, now=clock())
+    with pytest.raises(RefusedError) as caught:
+        post_targets(registry, draft, app.all(), now=clock)
+    assert caught.value.code == "unvouched_role"
+    phone.poll()
+
+
+def test_key_that_holds_nothing_cannot_be_rotated(registry, app, clock):
+    app.create("spare")
+    with pytest.raises(RefusedError) as caught:
+        rotate_key(registry, app, "spare", now=clock)
+    assert caught.value.code == "no_such_key"
+    assert "spare-v2" not in app.names()

@@ -11,11 +11,12 @@ import pytest
 from headway.contract.errors import IncompatibleError, RefusedError, TransferError
 from headway.contract.targets import HeadTarget
 from headway.device.fetcher import HttpFetcher
-from headway.publisher.ceremonies import create_app, embedded_root, rotate_key
+from headway.publisher.ceremonies import create_app, embedded_root
 from headway.publisher.describe import HeadOptions
 from headway.publisher.gate import Waiver
 from headway.publisher.publish import publish_base, publish_head, revoke_head
 from headway.publisher.registry import Registry
+from headway.publisher.rotations import rotate_key
 from headway.publisher.signing import renew_role
 from headway.trust import dsse
 from headway.trust.client import TrustedClient

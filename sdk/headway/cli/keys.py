@@ -97,12 +97,23 @@ def rotate(
     keys: Keys = None,
 ) -> None:
     """Replace a key by a new one in every role it holds. Safe to repeat; also after a loss or theft."""
-    from headway.publisher.ceremonies import rotate_key
+    from headway.publisher.rotations import rotate_key
 
     chosen = effective(url=url, token=token, app=app_name, keys=keys)
     with connect(chosen) as registry:
         new_name, new = rotate_key(registry, key_folder(chosen), name)
     note(f"{name} is replaced by {new_name} ({new.public.keyid[:12]}…). Destroy the old key's file and its copies.")
+
+
+@app.command("rotate-online")
+def rotate_online(url: Url = None, token: Token = None, app_name: App = None, keys: Keys = None) -> None:
+    """Give the registry new online keys, as after a break-in. If it was cut off, run it again."""
+    from headway.publisher.rotations import rotate_online_keys
+
+    chosen = effective(url=url, token=token, app=app_name, keys=keys)
+    with connect(chosen) as registry:
+        rotate_online_keys(registry, key_folder(chosen))
+    note("Root and targets name new online keys; what the old ones sign is worthless from now on.")
 
 
 @app.command()
@@ -114,7 +125,7 @@ def revoke(
     keys: Keys = None,
 ) -> None:
     """Take a publisher's key out of every role, where others hold those roles too."""
-    from headway.publisher.ceremonies import revoke_key
+    from headway.publisher.rotations import revoke_key
 
     chosen = effective(url=url, token=token, app=app_name, keys=keys)
     with connect(chosen) as registry:
@@ -132,7 +143,7 @@ def threshold(
     keys: Keys = None,
 ) -> None:
     """Change how many signatures a role needs."""
-    from headway.publisher.ceremonies import change_threshold
+    from headway.publisher.rotations import change_threshold
 
     chosen = effective(url=url, token=token, app=app_name, keys=keys)
     with connect(chosen) as registry:

@@ -89,6 +89,14 @@ class Registry(Delivery):
         answer = self._api.send("POST", "v1/apps", body={"app": self.app}).json()
         return OnlineKeys.from_json(answer.get("online_keys"))
 
+    def replace_online_keys(self) -> OnlineKeys:
+        """Let the registry make new online keys for this app; every call makes others. Needs the scope ``admin``.
+
+        They sign nothing before a root and targets that name them are published.
+        """
+        answer = self._api.send("POST", self._path("online-keys"), repeatable=False).json()
+        return OnlineKeys.from_json(answer.get("online_keys"))
+
     def establish(self, files: TrustFiles) -> bool:
         """Send the app's first metadata; False if exactly this was there."""
         body = {
