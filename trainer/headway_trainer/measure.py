@@ -6,7 +6,9 @@ Nothing here says anything about a phone.
 
 from __future__ import annotations
 
+import contextlib
 import multiprocessing
+import re
 import resource
 import statistics
 import time
@@ -81,11 +83,20 @@ def _memory_child(base: str, input_ids: Int32, attention_mask: Int32) -> int:
 
     from headway.coreml.model import MLModel
 
-    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    before = _peak_bytes()
     model = MLModel(Path(base))
     for row in range(len(input_ids)):
         model.predict({"input_ids": input_ids[row : row + 1], "attention_mask": attention_mask[row : row + 1]})
-    return (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) * 1024
+    return _peak_bytes() - before
+
+
+def _peak_bytes() -> int:
+    """This process's own peak. ``ru_maxrss`` starts at the parent's, which here holds PyTorch and hides everything."""
+    with contextlib.suppress(OSError):
+        found = re.search(r"^VmHWM:\s*(\d+) kB", Path("/proc/self/status").read_text(), re.MULTILINE)
+        if found:
+            return int(found[1]) * 1024
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
 
 
 def _per_row_ms(call: Callable[[int], None], rows: range) -> float:
