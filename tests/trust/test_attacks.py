@@ -7,76 +7,24 @@ can also sign timestamps, snapshots and channels; nobody here holds a publisher'
 from __future__ import annotations
 
 import json
-from dataclasses import replace
 from datetime import timedelta
-from urllib.parse import quote
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from tuf.api.metadata import DelegatedRole, Delegations, Metadata, Targets
+from tuf.api.metadata import Metadata
 
 from headway.contract.channel import ChannelDocument
 from headway.contract.errors import HeadwayError, TransferError, UntrustedError
-from headway.contract.manifest import Manifest, ManifestFile
 from headway.trust.client import TrustedClient
 from headway.trust.online import sign_snapshot, sign_timestamp
 from headway.trust.ports import Fetched
 from headway.trust.roles import TargetEntry, edit, head_entry, sign_heads
-from headway.trust.simulator import RepositorySimulator, seeded_key
-from headway.trust.storage import MemoryStorage
-from headway.trust.wire import add_signatures, library_key, unsigned
+from headway.trust.simulator import RepositorySimulator
+from headway.trust.wire import add_signatures, unsigned
 
-from .parts import APP, BASE_ID, HEAD, NOW, head, manifest
-
-THIEF = seeded_key("thief")
-ROLE = "heads-kd"
-
-
-class World:
-    """One registry, one device with its store, one clock."""
-
-    def __init__(self) -> None:
-        self.now = NOW
-        self.repo = RepositorySimulator(APP, (BASE_ID,), now=lambda: self.now)
-        self.storage = MemoryStorage()
-
-    def client(self) -> TrustedClient:
-        repo = self.repo
-        return TrustedClient(
-            None,
-            repo.metadata_url,
-            repo.targets_url,
-            repo.root_bytes,
-            repo,
-            lambda: self.now,
-            storage=self.storage,
-        )
-
-    def url(self, name: str) -> str:
-        return f"{self.repo.metadata_url}/{name}"
-
-    def serve(self, name: str, data: bytes) -> None:
-        self.repo.files[self.url(name)] = data
-
-    def publish_head(self, release: int = 1) -> None:
-        self.repo.put_head(head(release), manifest(release))
-        self.repo.publish()
-
-    def version(self, role: str) -> int:
-        return int(json.loads(self.storage.files[f"{role}.json"])["signed"]["version"])
-
-    def refuses(self, code: str) -> None:
-        """The device refuses, keeps every byte it trusted, and still answers from what it had."""
-        before = {n: d for n, d in self.storage.files.items() if n != "timestamp.etag"}
-        with pytest.raises(UntrustedError) as caught:
-            self.client().heads(BASE_ID)
-        assert caught.value.code == code
-        assert caught.value.hint
-        stored = {n: d for n, d in self.storage.files.items() if n in before}
-        changed = {n for n in before if stored.get(n) != before[n]}
-        assert changed <= {"timestamp.json", "snapshot.json", "targets.json"}
-        assert f"{ROLE}.json" not in changed
+from .hostile import ROLE, THIEF, World
+from .parts import APP, BASE_ID, NOW, head, manifest
 
 
 @pytest.fixture
@@ -365,126 +313,3 @@ def test_stolen_online_keys_are_worthless_after_rotation(world):
     world.client().refresh()
     world.serve("timestamp.json", sign_timestamp(repo.timestamp, repo.snapshot, stolen.timestamp, now=NOW))
     world.refuses("bad_signature")
-
-
-# --- whoever stole one key of several, or a publisher's key ------------------------------------------------------
-
-
-def test_one_root_key_cannot_make_a_root(world):
-    metadata = Metadata.from_bytes(world.repo.root)
-    metadata.signed.version = 2
-    world.serve("2.root.json", add_signatures(unsigned(metadata.signed), "root", [world.repo.keys.root[0]]))
-    world.refuses("bad_signature")
-
-
-def test_new_root_needs_the_old_keys(world):
-    metadata = Metadata.from_bytes(world.repo.root)
-    for key in list(metadata.signed.roles["root"].keyids):
-        metadata.signed.revoke_key(key, "root")
-    for name in ("a", "b"):
-        metadata.signed.add_key(library_key(seeded_key(name).public), "root")
-    metadata.signed.version = 2
-    signers = [seeded_key("a"), seeded_key("b"), world.repo.keys.root[0]]
-    world.serve("2.root.json", add_signatures(unsigned(metadata.signed), "root", signers))
-    world.refuses("bad_signature")
-
-
-def test_root_versions_cannot_be_skipped(world):
-    metadata = Metadata.from_bytes(world.repo.root)
-    metadata.signed.version = 5
-    world.serve("2.root.json", add_signatures(unsigned(metadata.signed), "root", world.repo.keys.root))
-    world.refuses("rollback")
-
-
-def test_expired_root_stops_new_installs(world):
-    world.client().refresh()
-    world.now += timedelta(days=366)
-    world.repo.publish()
-    world.refuses("expired_metadata")
-
-
-@pytest.mark.parametrize(
-    "path", ["heads/other/topic/1/manifest.json", "bases/kd/1/manifest.json", "channels/stable/kd.json"]
-)
-def test_publisher_of_one_base_cannot_reach_beyond_it(world, path):
-    repo = world.repo
-    stray = replace(head_entry(head(1), manifest(1)), path=path)
-    repo.roles[ROLE] = add_signatures(edit(repo.roles[ROLE], ROLE, put=[stray], now=NOW), ROLE, [repo.keys.publisher])
-    repo.publish()
-    world.refuses("out_of_scope")
-    assert world.client().target(path) is None
-
-
-def test_facts_of_another_release_under_a_name(world):
-    repo = world.repo
-    swapped = replace(head_entry(head(1), manifest(1)), custom=head(2).to_json())
-    repo.roles[ROLE] = add_signatures(edit(repo.roles[ROLE], ROLE, put=[swapped], now=NOW), ROLE, [repo.keys.publisher])
-    repo.publish()
-    world.refuses("bad_facts")
-
-
-def test_manifest_with_another_head_than_its_facts(world):
-    """Labels, head and size are pinned twice, so that no single slip can mix releases."""
-    files = tuple(
-        ManifestFile(name, HEAD.head if name == "other" else HEAD.labels, 5, "application/octet-stream")
-        for name in ("head.mlmodel", "labels.json")
-    )
-    listing = Manifest("head", APP, "topic", "1", files, {})
-    world.repo.put_head(HEAD, listing.to_bytes())
-    world.repo.publish()
-    client = world.client()
-    (signed,) = client.heads(BASE_ID)
-    with pytest.raises(UntrustedError) as caught:
-        client.head_manifest(signed)
-    assert caught.value.code == "mix_and_match"
-
-
-# --- delegations in general --------------------------------------------------------------------------------------
-
-
-def delegate(world: World, rows: list[tuple[str, list[str], bool]], listing: dict[str, str]) -> None:
-    """Replace all delegations by ``rows`` (name, paths, terminating), each role listing one path."""
-    repo = world.repo
-    key = library_key(repo.keys.publisher.public)
-    metadata: Metadata[Targets] = Metadata.from_bytes(repo.roles["targets"])
-    metadata.signed.delegations = Delegations(
-        {key.keyid: key}, {name: DelegatedRole(name, [key.keyid], 1, end, paths=paths) for name, paths, end in rows}
-    )
-    metadata.signed.version += 1
-    repo.roles["targets"] = add_signatures(unsigned(metadata.signed), "targets", repo.keys.targets)
-    for name, _, _ in rows:
-        put = [TargetEntry.of(listing[name], name.encode())] if name in listing else []
-        repo.roles[name] = add_signatures(edit(None, name, put=put, now=NOW), name, [repo.keys.publisher])
-    repo.publish()
-
-
-def test_first_delegation_wins(world):
-    delegate(world, [("first", ["*"], False), ("second", ["*"], False)], {"first": "x", "second": "x"})
-    assert world.client().target("x").role == "first"
-
-
-def test_terminating_delegation_ends_the_search(world):
-    delegate(world, [("first", ["*"], True), ("second", ["*"], False)], {"second": "x"})
-    assert world.client().target("x") is None
-    assert not any("second" in url for url in world.repo.requests)
-
-
-def test_star_does_not_cross_a_slash(world):
-    delegate(world, [("first", ["*"], False)], {"first": "a/x"})
-    assert world.client().target("a/x") is None
-
-
-def test_more_delegations_than_anyone_needs_are_not_followed(world):
-    rows = [(f"role-{n}", ["*"], False) for n in range(60)]
-    delegate(world, rows, {"role-59": "x"})
-    assert world.client().target("x") is None
-    assert sum("role-" in url for url in world.repo.requests) <= 33
-
-
-@pytest.mark.parametrize("name", ["../escape", "a/b", "?", "#", "名"])
-def test_hostile_role_names_stay_in_the_folder(world, name):
-    delegate(world, [(name, ["*"], False)], {name: "x"})
-    served = world.url(f"1.{name}.json")
-    world.repo.files[world.url(f"1.{quote(name, safe='')}.json")] = world.repo.files.pop(served)
-    assert world.client().target("x").role == name
-    assert all("/" not in n or n.startswith("root_history/") for n in world.storage.files)
