@@ -15,7 +15,7 @@ from headway.contract.digests import digest_of
 from headway.contract.errors import RefusedError
 from headway.publisher.bundle import BASE_FILES, HEAD_FILES, check_contents, media_type, open_release
 from headway.publisher.describe import digests_in, newest_release
-from headway.publisher.gate import Waiver, waived_card
+from headway.publisher.gate import Waiver, open_metrics, waived_card
 
 DIGEST = "sha256:" + "ab" * 32
 
@@ -180,7 +180,9 @@ def test_open_line_stops_the_release_until_it_is_waived(verdict):
     whole = card(("size", "passed"), ("latency", verdict))
     with refused("gate_not_met"):
         waived_card(whole, ())
+    assert open_metrics(whole) == ("latency",)
     waived = waived_card(whole, [Waiver("latency", " no device yet ")])
+    assert open_metrics(waived) == ()
     assert waived["waivers"] == [{"metric": "latency", "reason": "no device yet"}]
     assert waived_card(waived, ()) == waived
 

@@ -24,6 +24,16 @@ class Waiver:
     reason: str
 
 
+def open_metrics(card: Mapping[str, Any]) -> tuple[str, ...]:
+    """Metrics of the card's gate that neither passed nor are waived: what a person has to answer for.
+
+    Raises:
+        RefusedError: code ``bad_card``.
+    """
+    waived = _waived(card)
+    return tuple(metric for metric, verdict in _lines(card).items() if verdict != PASSED and metric not in waived)
+
+
 def waived_card(card: Mapping[str, Any], waivers: Iterable[Waiver]) -> dict[str, Any]:
     """The card with ``waivers`` added, if with them no line of the gate is open.
 
@@ -41,7 +51,7 @@ def waived_card(card: Mapping[str, Any], waivers: Iterable[Waiver]) -> dict[str,
             hint=f"Metrics are: {', '.join(lines) or 'none, the card has no gate'}. Give each waiver a reason.",
         )
     waived = {**_waived(card), **given}
-    open_lines = [metric for metric, verdict in lines.items() if verdict != PASSED and metric not in waived]
+    open_lines = [metric for metric in open_metrics(card) if metric not in given]
     if open_lines:
         told = "; ".join(f"{metric}: {lines[metric]}" for metric in open_lines)
         raise RefusedError(
