@@ -124,7 +124,10 @@ class Phone:
                 info=DeviceInfo(groups=self.groups),
                 work=HeavyWorkPolicy(min_samples=policy.min_samples),
                 personalise=PersonalisePolicy(
-                    learning_rate=policy.learning_rate, golden_loss_rise=policy.golden_loss_rise
+                    learning_rate=policy.learning_rate,
+                    rehearsal=policy.rehearsal,
+                    anchors=policy.anchors,
+                    golden_loss_rise=policy.golden_loss_rise,
                 ),
                 judging=JudgePolicy(
                     golden_accuracy_loss=policy.golden_accuracy_loss, golden_loss_rise=policy.golden_loss_rise
