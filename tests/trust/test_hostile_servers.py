@@ -142,6 +142,11 @@ def cut_short(connection: socket.socket) -> None:
     send(connection, b'{"signed": {', length=1000)
 
 
+def cut_gzip(connection: socket.socket) -> None:
+    """The length is right, the compressed stream in it has no end."""
+    send(connection, gzip.compress(b"{" * 1000)[:-12], "200 OK", "Content-Encoding: gzip")
+
+
 def redirecting(connection: socket.socket) -> None:
     send(connection, b"", "302 Found", "Location: http://127.0.0.1:9/elsewhere")
 
@@ -174,6 +179,7 @@ def test_endless_bodies_are_cut_at_their_cap(server, name, cheat):
         (dripping_headers, "timeout"),
         (silent, "timeout"),
         (cut_short, "broken_off"),
+        (cut_gzip, "broken_off"),
         (nonsense, "broken_off"),
         (redirecting, "redirected"),
         (busy, "server_error"),

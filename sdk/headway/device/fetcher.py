@@ -183,10 +183,11 @@ class HttpFetcher:
         if encoding not in ("identity", "gzip", ""):
             raise _transfer("unknown_encoding", url, f"answered in the encoding {encoding[:20]}")
         inflater = zlib.decompressobj(wbits=31) if encoding == "gzip" else None
-        left = max_bytes
+        left, arrived = max_bytes, False
         for raw in response.iter_raw():  # as it arrives: a full chunk of a dripping server would take hours
             if self._elapsed() > deadline:
                 raise _transfer("timeout", url, "took longer than the whole transfer may")
+            arrived = arrived or bool(raw)
             piece = raw if inflater is None else _inflate(inflater, raw, left + 1, url)
             left -= len(piece)
             if left < 0:
@@ -198,6 +199,8 @@ class HttpFetcher:
                 )
             if piece:
                 yield piece
+        if inflater is not None and arrived and not inflater.eof:
+            raise _transfer("broken_off", url, "sent only a part of its compressed answer")
 
 
 def _inflate(inflater: zlib._Decompress, raw: bytes, most: int, url: str) -> bytes:
