@@ -116,7 +116,7 @@ def _block_size(job: Prepared) -> int:
         return 1
     if isinstance(job.plan.optimizer, AdamPlan):
         parameters = sum(a * b + b for a, b in zip(stack.widths, stack.widths[1:], strict=False))
-        return max(1, min(8, _CACHE_BYTES // (16 * parameters)))
+        return max(1, min(8, _CACHE_BYTES // (20 * parameters)))
     inner = sum((a + 1) * b for a, b in zip(stack.widths[1:], stack.widths[2:], strict=False))
     each = 4 * (job.count * (job.count + 2 * stack.widths[1]) + 2 * inner)
     return max(1, min(_MAX_BLOCK, _CACHE_BYTES // each))
