@@ -63,6 +63,9 @@ class TestCalls:
         assert found.shape == (3, 40)
         np.testing.assert_allclose(found, _answer(rows), atol=1e-5)
 
+    def test_further_inputs_are_ignored(self, program: Program) -> None:
+        np.testing.assert_array_equal(program.predict({"x": ROW, "z": ROW})["y"], program.predict({"x": ROW})["y"])
+
     def test_wider_numbers_are_narrowed(self, program: Program) -> None:
         assert program.predict({"x": ROW.astype(np.float64)})["y"].dtype == np.float32
 
@@ -71,7 +74,6 @@ class TestCalls:
         [
             {},
             {"z": ROW},
-            {"x": ROW, "z": ROW},
             {"x": ROW[:, :-1]},
             {"x": ROW[None, None]},
             {"x": np.zeros((0, 1, 30), np.float32)},

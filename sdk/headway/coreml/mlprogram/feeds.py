@@ -35,9 +35,12 @@ class Feeds:
 
 
 def arrange(ports: Sequence[Port], inputs: Mapping[str, NDArray[Any]]) -> Feeds:
-    """Check *inputs* against *ports* and give each a batch axis; raises :class:`RefusedError` naming what is wrong."""
+    """Check *inputs* against *ports* and give each a batch axis; further inputs are ignored, as Core ML does.
+
+    Raises :class:`RefusedError` (``input``) naming what is missing or misshapen.
+    """
     names = [port.name for port in ports]
-    if set(inputs) != set(names):
+    if not set(names) <= set(inputs):
         raise _refuse(f"The program takes the inputs {sorted(names)}, it was given {sorted(inputs)}.")
     forms: set[_Form] = set()
     sizes: set[int] = set()

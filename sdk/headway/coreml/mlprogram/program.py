@@ -48,7 +48,7 @@ class Program:
         1, ``[n, …]`` in place of ``[1, …]`` also means n items. All inputs are batched or none. Results get the batch
         axis in the same way. Programs that cannot be batched (``batched`` is False) are run item by item.
 
-        Raises :class:`RefusedError` on a missing, unknown or misshapen input and on values the program cannot take.
+        Raises :class:`RefusedError` on a missing or misshapen input and on values the program cannot take.
         """
         feeds = arrange(self.inputs, inputs)
         if self.batched:
