@@ -1,8 +1,9 @@
 """``std::shuffle`` with ``std::minstd_rand`` as LLVM's C++ library computes them, in plain integers.
 
 A port from the library's published algorithm: the generator x ← 48271 x mod (2³¹ − 1); a uniform integer drawn through
-"independent bits" of it; and the Fisher-Yates pass from the front.  Whether Apple's engine uses exactly this is a hint
-(:class:`~headway.coreml.update.semantics.Semantics`); that this port equals the library was checked on 400 cases.
+"independent bits" of it; and the Fisher-Yates pass from the front.  Permutations computed with the library itself hold
+the port (tests).  Whether Apple's engine uses exactly this is a hint only: see
+:class:`~headway.coreml.update.semantics.Semantics`.
 """
 
 from __future__ import annotations
