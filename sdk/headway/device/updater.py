@@ -179,13 +179,17 @@ class Downloader:
         if file.size == 0:
             stored("write", path, lambda: self._files.write(path, b""))
             return False
-        for offset, piece in self._source.stream(self._url + hex_of(file.digest), size=file.size, start=start):
-            if offset == 0 and start > 0:
-                stored("remove", path, lambda: self._files.remove(path))
-                start = 0
-            buffer += piece
-            if len(buffer) >= _APPEND_BYTES:
-                self._flush(path, buffer)
+        try:
+            for offset, piece in self._source.stream(self._url + hex_of(file.digest), size=file.size, start=start):
+                if offset == 0 and start > 0:
+                    stored("remove", path, lambda: self._files.remove(path))
+                    start = 0
+                buffer += piece
+                if len(buffer) >= _APPEND_BYTES:
+                    self._flush(path, buffer)
+        except TransferError:
+            self._flush(path, buffer)
+            raise
         self._flush(path, buffer)
         return start > 0
 
