@@ -6,7 +6,7 @@ from typing import Any
 
 from headway.coreml.mlprogram.call import Call, Emit
 from headway.coreml.mlprogram.failures import unsupported
-from headway.coreml.mlprogram.ops.conv import images, padding
+from headway.coreml.mlprogram.ops.images import images, padding
 
 __all__ = ["TABLE"]
 

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 
-from headway.coreml.mlprogram.call import Call, Emit, Tensor, onnx_dtype
+from headway.coreml.mlprogram.call import Call, Emit, onnx_dtype
 from headway.coreml.mlprogram.failures import broken, unsupported
+from headway.coreml.mlprogram.ops.images import images
 
 __all__ = ["TABLE"]
 
@@ -136,27 +137,20 @@ def _band_part(call: Call) -> str:
     return call.graph.node("Where", call.graph.constant(keep), call.name(x), call.scalar(0))
 
 
-def _blocks(onnx: str, key: str, *, mode: str | None = None, inverse: bool = False) -> Emit:
+def _blocks(onnx: str, key: str, **attributes: str) -> Emit:
     def emit(call: Call) -> str:
-        x, size = call.tensor("x"), int(call.value(key, 1))
-        flat = _images(call, x)
-        extra = {} if mode is None else {"mode": mode}
-        return call.to_out(call.graph.node(onnx, flat, blocksize=size, **extra))
+        size = int(call.value(key, 1))
+        return call.to_out(call.graph.node(onnx, images(call, call.tensor("x")), blocksize=size, **attributes))
 
-    def unshuffle(call: Call) -> str:
-        x, size = call.tensor("x"), int(call.value(key, 1))
-        items, channels, height, width = x.shape
-        lead = [-1] if call.batched else [items]
-        blocks = [channels, height // size, size, width // size, size]
-        apart = call.reshape(call.name(x), [*lead, *blocks])
-        return call.to_out(call.graph.node("Transpose", apart, perm=[0, 1, 3, 5, 2, 4]))
-
-    return unshuffle if inverse else emit
+    return emit
 
 
-def _images(call: Call, x: Tensor) -> str:
-    """``[n, N, C, H, W]`` as ``[n·N, C, H, W]``."""
-    return call.reshape(call.name(x), [-1, *x.shape[1:]]) if call.batched else call.name(x)
+def _pixel_unshuffle(call: Call) -> str:
+    x, size = call.tensor("x"), int(call.value("downscale_factor", 1))
+    _, channels, height, width = x.shape
+    blocks = [-1, channels, height // size, size, width // size, size]
+    apart = call.reshape(call.name(x), blocks)
+    return call.to_out(call.graph.node("Transpose", apart, perm=[0, 1, 3, 5, 2, 4]))
 
 
 TABLE: dict[str, Emit] = {
@@ -181,5 +175,5 @@ TABLE: dict[str, Emit] = {
     "depth_to_space": _blocks("DepthToSpace", "block_size", mode="DCR"),
     "space_to_depth": _blocks("SpaceToDepth", "block_size"),
     "pixel_shuffle": _blocks("DepthToSpace", "upscale_factor", mode="CRD"),
-    "pixel_unshuffle": _blocks("", "downscale_factor", inverse=True),
+    "pixel_unshuffle": _pixel_unshuffle,
 }
