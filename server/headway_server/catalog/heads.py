@@ -222,6 +222,10 @@ def _keep(
     with ports.database.write(app) as tx:
         added = tx.releases.add_head(record, edges) if new else tx.releases.add_edges(edges)
         if not added:
+            # The same request again, sent because the first answer took too long: it is done.
+            there = tx.releases.head(app, upload.base_id, upload.name, upload.release)
+            if there is not None and there.manifest == record.manifest:
+                return
             raise immutable(subject)
         path = head_manifest_path(upload.base_id, upload.name, upload.release)
         keep_manifest(ports, tx, app, path, record.manifest, upload.manifest)
