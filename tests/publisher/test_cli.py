@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -19,6 +20,7 @@ from headway_server.ports import Actor
 from headway_server.settings import Settings
 
 from .conftest import BASE_ID
+from .releases import copy_of
 
 
 class Quiet(WSGIRequestHandler):
@@ -87,6 +89,17 @@ def test_from_nothing_to_a_rollout(shop, capsys, base, heads):
         ["heads", "lineage"],
     ):
         assert run(table) == 0
+
+
+def test_prove_shows_figures_and_ends_with_8_where_they_miss(capsys, base, heads, tmp_path):
+    proven = told(capsys, "prove", str(heads[0]), "--base", str(base))["proofs"][0]
+    assert (proven["proven"], proven["proof"]["agreement_permyriad"]) == (True, 10_000)
+    assert run(["prove", str(heads[0]), "--base", str(base)]) == 0
+    mixed = copy_of(heads[0], tmp_path / "mixed")
+    shutil.copy(heads[1] / "golden.safetensors", mixed / "golden.safetensors")
+    capsys.readouterr()
+    assert run(["prove", str(mixed), "--base", str(base)]) == 8
+    assert "Not proven: " in capsys.readouterr().err
 
 
 def test_staged_offer(shop, capsys, base, heads):

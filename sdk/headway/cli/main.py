@@ -37,6 +37,7 @@ GROUPS: dict[str, Group] = {
     "keys": Group("headway.cli.keys", "Create and care for an app's signing keys."),
     "bases": Group("headway.cli.bases", "Publish and list bases.", "sim"),
     "heads": Group("headway.cli.heads", "Publish, list, revoke and describe heads.", "sim"),
+    "prove": Group("headway.cli.prove", "Run a head's golden batch through bases and show every figure.", "sim"),
     "channels": Group("headway.cli.channels", "Offer releases on channels, recall them, stop personalising."),
     "rollout": Group("headway.cli.rollout", "Watch a rollout; advance, hold or halt it."),
     "poll": Group("headway.cli.poll", "Poll a registry once, as a device would."),

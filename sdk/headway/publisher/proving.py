@@ -17,24 +17,35 @@ POLICY = ProofPolicy()
 Progress = Callable[[str, int, int], None]
 
 
-def prove_head(head: Release, bases: Sequence[Path], report: Progress) -> tuple[Proof, ...]:
-    """One proof of ``head`` for each base release folder.
+def prove_on(head: Release, base: Path) -> Proof:
+    """The proof of ``head`` on one base release folder, good enough or not.
 
     Raises:
-        RefusedError: code ``missing_extra``; kind ``gate``: ``not_proven``; or what is wrong with a file.
-        IncompatibleError: the head does not fit a base.
+        RefusedError: code ``missing_extra``, or what is wrong with a file.
+        IncompatibleError: the head does not fit the base.
     """
     runtime = _runtime()
+    with open_release("base", base) as (release, _):
+        proof: Proof = runtime.prove(
+            release.folder(PACKAGE),
+            head.file("head.mlmodel").source,
+            head.file("golden.safetensors").source,
+            head.file("labels.json").source,
+        )
+    return proof
+
+
+def prove_head(head: Release, bases: Sequence[Path], report: Progress) -> tuple[Proof, ...]:
+    """One proof of ``head`` for each base release folder, each good enough.
+
+    Raises:
+        RefusedError: as :func:`prove_on`; kind ``gate``: ``not_proven``.
+        IncompatibleError: the head does not fit a base.
+    """
     proofs = []
     for done, path in enumerate(bases):
         report(f"proving on {path.name}", done, len(bases))
-        with open_release("base", path) as (base, _):
-            proof: Proof = runtime.prove(
-                base.folder(PACKAGE),
-                head.file("head.mlmodel").source,
-                head.file("golden.safetensors").source,
-                head.file("labels.json").source,
-            )
+        proof = prove_on(head, path)
         verdict = assess(proof)
         if isinstance(verdict, NotProven):
             raise RefusedError(
