@@ -19,7 +19,7 @@ from headway.contract.explain import Choice
 from headway.contract.outcome import Outcome
 from headway.device import events as ev
 from headway.device.bundle import AppBundle
-from headway.device.driver import Approve, HeadDriver, World, code_of
+from headway.device.driver import Approve, HeadDriver, World, code_of, surprise
 from headway.device.faulty import MemoryFileSystem
 from headway.device.fetcher import HttpFetcher, Network
 from headway.device.files import write_atomic
@@ -82,6 +82,8 @@ class Device:
     """One installed app. ``files`` is its private folder, ``network`` its way out.
 
     ``runtime`` may be shared by many devices with the same bundle; without it the bundle's own base is used.
+    A background thread may poll while others predict. The one thing that raises is a mistake in the app's own code: the
+    name of a head that its bundle does not have (``KeyError``).
     """
 
     def __init__(
@@ -211,7 +213,13 @@ class Device:
         """Ask the registry, if it is time (``force``: in any case), and stage what was chosen for this device."""
         if self._read_only:
             return PollResult("read_only")
-        return self._poller.poll(tuple(self._drivers.values()), force=force)
+        drivers = tuple(self._drivers.values())
+        try:
+            return self._poller.poll(drivers, force=force)
+        except Exception as error:  # noqa: BLE001 - the façade's promise: nothing raises into the app
+            for driver in drivers:
+                driver.feed(ev.CheckEnded())
+            return PollResult("failed", problem=Problem.of(surprise(error)))
 
     def explain(self, name: str | None = None) -> Choice | None:
         """Why this device holds what it holds: every candidate with its reasons. None before the first good poll."""
@@ -319,7 +327,7 @@ class Device:
         status = "accepted" if changed else "rejected" if ended and "bound" in training.figures else "failed"
         return TrainingResult(
             status,
-            "" if changed else training.reason,
+            "" if changed else training.reason or (driver.problem.code if driver.problem is not None else ""),
             last.gain or "" if last is not None and status != "failed" else "",
             generation.number if generation is not None else 0,
             dict(training.figures),

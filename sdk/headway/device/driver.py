@@ -14,7 +14,7 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Protocol
 
 from headway.contract.digests import Digest, digest_of
-from headway.contract.errors import DeviceStoreError, HeadwayError, TransferError, UntrustedError
+from headway.contract.errors import DeviceStoreError, HeadwayError, RefusedError, TransferError, UntrustedError
 from headway.contract.manifest import Manifest
 from headway.device import effects as ef
 from headway.device import events as ev
@@ -131,7 +131,7 @@ class HeadDriver:
         waiting = deque([event])
         while waiting:
             for effect in self._advance(waiting.popleft()):
-                follows = self._perform(effect)
+                follows = self._attempt(effect)
                 if follows is not None:
                     waiting.append(follows)
 
@@ -152,6 +152,28 @@ class HeadDriver:
             return False
         self.unsaved = False
         return True
+
+    def _attempt(self, effect: ef.Effect) -> ev.Event | None:
+        """Perform an effect; whatever it may raise ends in an event, never in the app."""
+        try:
+            return self._perform(effect)
+        except Exception as error:  # noqa: BLE001 - a model, its runtime or an app's own hook may raise anything
+            self.problem = surprise(error)
+            return self._given_up(effect)
+
+    def _given_up(self, effect: ef.Effect) -> ev.Event | None:
+        match effect:
+            case ef.Download(release) | ef.Verify(release):
+                return ev.DownloadFailed(release.head, "internal", reported=True)
+            case ef.Load(head):
+                self.loaded = None
+                return ev.PredictFailed(head.head, "internal", self.now_s)
+            case ef.Judge(release):
+                return ev.HealthFailed(release.head, "judge_error", self.now_s)
+            case ef.Train() | ef.JudgeCandidate() | ef.Rebase():
+                return ev.TrainingFailed("internal")
+            case _:
+                return None
 
     def _perform(self, effect: ef.Effect) -> ev.Event | None:
         match effect:
@@ -317,6 +339,15 @@ class HeadDriver:
     def held_digests(self) -> frozenset[Digest]:
         """Names of all files that slots need."""
         return files(self.state)
+
+
+def surprise(error: Exception) -> RefusedError:
+    """An error that nobody expected, as one of ours: its kind only, since its text may quote a user's."""
+    return RefusedError(
+        "internal",
+        f"Something failed in a way that was not foreseen ({type(error).__name__}).",
+        hint="What runs keeps running. Please report it with the app's log.",
+    )
 
 
 def code_of(code: str) -> str:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from headway.contract.errors import HeadwayError, IncompatibleError
 from headway.device import events as ev
-from headway.device.driver import HeadDriver
+from headway.device.driver import HeadDriver, surprise
 from headway.device.results import Prediction, Problem, Unavailable
 from headway.device.state import Generation, HeldRelease
 
@@ -28,13 +28,16 @@ def predict(driver: HeadDriver, text: str | Sequence[float] | Any) -> Prediction
         )
     except HeadwayError as error:
         return Unavailable(Problem.of(error))
+    except Exception as error:  # noqa: BLE001 - whatever the base makes its runtime raise is no crash of the app
+        return Unavailable(Problem.of(surprise(error)))
     for _ in range(_MOST_HEADS):
         driver.feed(ev.PredictAsked(driver.now_s))
         if driver.unsaved and driver.loaded is None:
             return _answer_unsaved(driver, features)
+        asked = driver.state.running.head
         answer = _answer(driver, features)
         if answer is not None:
-            driver.feed(ev.Predicted(driver.state.running.head, driver.now_s))
+            driver.feed(ev.Predicted(asked, driver.now_s))
             return answer
         if driver.tried == driver.state.embedded.head and driver.problem is not None:
             return Unavailable(Problem.of(driver.problem))
