@@ -25,7 +25,7 @@ switches = st.fixed_dictionaries({name: st.sampled_from(choices) for name, choic
 
 
 @given(switches)
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=12, deadline=None)
 def test_a_device_is_recognised(chosen):
     semantics = Semantics(**chosen)
     found, decisions = decide(readings_of(semantics))

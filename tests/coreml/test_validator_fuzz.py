@@ -76,7 +76,7 @@ def train(model):
 
 
 @given(mutated())
-@settings(max_examples=250, deadline=None)
+@settings(max_examples=150, deadline=None)
 def test_mutated_bytes(tmp_path_factory, data):
     path = tmp_path_factory.getbasetemp() / "mutated.mlmodel"
     path.write_bytes(data)
@@ -84,7 +84,7 @@ def test_mutated_bytes(tmp_path_factory, data):
 
 
 @given(st.binary(max_size=300))
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=100, deadline=None)
 def test_random_bytes(tmp_path_factory, data):
     path = tmp_path_factory.getbasetemp() / "random.mlmodel"
     path.write_bytes(data)
@@ -102,7 +102,7 @@ def fields(message, depth=0):
 
 
 @given(st.data())
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=100, deadline=None)
 def test_models_with_fields_removed_or_changed(tmp_path_factory, data):
     model = parse_model(data.draw(st.sampled_from(SEEDS)))
     message, field = data.draw(st.sampled_from(list(fields(model))))
