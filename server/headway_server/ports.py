@@ -215,6 +215,9 @@ class Outcomes(Protocol):
     def totals(self, app: str) -> tuple[tuple[str, str, int, str, str, int], ...]:
         """Rows ``(channel, name, release, kind, detail or gain, count)`` of an app."""
 
+    def by_base(self, app: str) -> Mapping[str, int]:
+        """Confirmations by base digest."""
+
 
 class Audit(Protocol):
     """The audit log: only ever added to."""

@@ -73,6 +73,7 @@ def test_no_way_into_another_app(server: Server, published: PublisherWorld, cloc
         },
         "/v1/apps/{app}/tokens": {"scopes": ["admin"]},
         "/v1/apps/{app}/channels/{channel}/{base_id}": {"poll_after_s": 60},
+        "/v1/apps/{app}/channels/{channel}/{base_id}/preview/{name}": {"profiles": [{}]},
         "/v1/apps/{app}/channels/{channel}/{base_id}/offers/{name}": {"release": 1, "permyriad": 1},
         "/v1/apps/{app}/channels/{channel}/{base_id}/recalls": {"digest": head["head"], "reason": "theft"},
         "/v1/apps/{app}/channels/{channel}/{base_id}/personalise/{name}": {"directive": "discard"},

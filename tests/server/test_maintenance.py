@@ -132,6 +132,7 @@ def test_damaged_artifacts_are_found(server: Server, published: PublisherWorld) 
     path = server.ports.store.paths("apps/reader/artifacts/")[0]
     server.ports.store.replace(path, b"rotten")
     assert damaged(server.ports, "reader") == (path,)
+    assert "reader: artifacts" in wrong(server, deep=True)
 
 
 def test_garbage(server: Server, published: PublisherWorld, clock: FakeClock) -> None:

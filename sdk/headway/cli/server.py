@@ -80,6 +80,7 @@ def tick(data_dir: DataDir = None, as_json: AsJson = False) -> None:
 def doctor(
     data_dir: DataDir = None,
     storage: Annotated[bool, typer.Option("--storage", help="Also write, read and delete a probe file.")] = False,
+    deep: Annotated[bool, typer.Option("--deep", help="Also hash every artifact.")] = False,
     repair: Annotated[bool, typer.Option("--repair", help="First write what the public tree lacks.")] = False,
     as_json: AsJson = False,
 ) -> None:
@@ -94,7 +95,7 @@ def doctor(
     schema = current(make_engine(settings.resolved_database_url))
     if repair and schema == newest():
         mirror_all(ports, force=True)
-    checks = diagnose(ports, schema=schema, wanted=newest(), storage=storage)
+    checks = diagnose(ports, schema=schema, wanted=newest(), storage=storage, deep=deep)
     if as_json:
         print_json({"schema": 1, "checks": [{"name": c.name, "ok": c.ok, "detail": c.detail} for c in checks]})
     else:

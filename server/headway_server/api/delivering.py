@@ -12,7 +12,7 @@ from headway.contract.parsing import Fields
 from headway_server.api import schemas as s
 from headway_server.api.http import answer, authenticate, caller, ports
 from headway_server.api.render import decision_json, rollout_json
-from headway_server.delivery import channels, reports, rollouts
+from headway_server.delivery import channels, preview, reports, rollouts
 from headway_server.delivery.channels import ChannelKey
 from headway_server.delivery.decide import Policy, Stage
 
@@ -31,6 +31,23 @@ def get_channel(path: s.ChannelPath) -> Response:
     """What a channel says now: the content of its signed document."""
     caller("read", path.app)
     return answer(channels.current(ports(), _key(path)).to_json())
+
+
+@api.get("/apps/<app>/channels/<channel>/<base_id>/history")
+def get_history(path: s.ChannelPath, query: s.WhenQuery) -> Response:
+    """Everything a channel ever said, oldest first; with ``at``, only what it said at that time."""
+    caller("read", path.app)
+    said = channels.history(ports(), _key(path))
+    if query.at is not None:
+        said = tuple(pair for pair in said if pair[0] <= query.at)[-1:]
+    return answer({"history": [{"signed_at": at, "document": document.to_json()} for at, document in said]})
+
+
+@api.post("/apps/<app>/channels/<channel>/<base_id>/preview/<name>")
+def post_preview(path: s.ChannelHeadPath, body: s.PreviewBody) -> Response:
+    """Which release would each of these device profiles hold, and why not another? Nothing of it is kept."""
+    caller("read", path.app)
+    return answer({"choices": list(preview.preview(ports(), _key(path), path.name, body.profiles))})
 
 
 @api.put("/apps/<app>/channels/<channel>/<base_id>")

@@ -6,10 +6,11 @@ from flask import Response
 from flask_openapi.blueprint import APIBlueprint
 from flask_openapi.models.tag import Tag
 
+from headway.contract.digests import parse_digest
 from headway_server.api import schemas as s
 from headway_server.api.http import answer, authenticate, caller, ports
 from headway_server.api.render import audit_json, base_json, edge_json, head_json, token_json
-from headway_server.catalog import lineage, tokens
+from headway_server.catalog import impact, lineage, tokens
 from headway_server.publication import audit
 
 api = APIBlueprint("reading", __name__, url_prefix="/v1", abp_tags=[Tag(name="reading")], abp_security=[{"token": []}])
@@ -49,6 +50,19 @@ def get_proofs(path: s.AppPath) -> Response:
     """Every head×base edge with its evidence."""
     caller("read", path.app)
     return answer({"proofs": [edge_json(edge) for edge in lineage.edges(ports(), path.app)]})
+
+
+@api.get("/apps/<app>/impact")
+def get_impact(path: s.AppPath, query: s.BaseQuery) -> Response:
+    """Which heads would run on this base if the app shipped it, which would be lost, and where devices are now."""
+    caller("read", path.app)
+    found = impact.of_base(ports(), path.app, parse_digest(query.base))
+    heads = [
+        {"base_id": h.base_id, "name": h.name, "release": h.release, "reasons": list(h.reasons)} for h in found.heads
+    ]
+    return answer(
+        {"base": found.base, "heads": heads, "lost": list(found.lost), "confirmations_by_base": found.reports_by_base}
+    )
 
 
 @api.get("/apps/<app>/audit")

@@ -100,6 +100,24 @@ class PageQuery(BaseModel):
     before: int | None = Field(default=None, ge=1, le=2**53)
 
 
+class WhenQuery(BaseModel):
+    """A moment, in seconds since 1970."""
+
+    at: int | None = Field(default=None, ge=0, le=2**53)
+
+
+class BaseQuery(BaseModel):
+    """A base by digest."""
+
+    base: str = Field(pattern=DIGEST)
+
+
+class PreviewBody(Body):
+    """Device profiles to decide for."""
+
+    profiles: list[dict[str, Any]] = Field(min_length=1, max_length=1_000)
+
+
 class AppBody(Body):
     """A new app."""
 

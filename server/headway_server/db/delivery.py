@@ -119,3 +119,9 @@ class SqlOutcomes:
         return tuple(
             (str(c), str(n), int(r), str(k), str(e), int(count)) for c, n, r, k, e, count in self._c.execute(query)
         )
+
+    def by_base(self, app: str) -> Mapping[str, int]:
+        """Confirmations by base digest."""
+        o = t.outcomes.c
+        query = select(o.base, func.count()).where(o.app == app, o.kind == "confirmed").group_by(o.base)
+        return {str(base): int(count) for base, count in self._c.execute(query)}

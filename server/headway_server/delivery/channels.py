@@ -170,6 +170,14 @@ def set_poll_interval(ports: Ports, actor: Actor, key: ChannelKey, poll_after_s:
         audit.record(ports, tx, actor, key.app, "channel.poll", str(key), poll_after_s=poll_after_s)
 
 
+def history(ports: Ports, key: ChannelKey) -> tuple[tuple[int, ChannelDocument], ...]:
+    """Everything the channel ever said, as ``(when it was signed, document)``, oldest first."""
+    with ports.database.read() as tx:
+        kept = tx.roles.targets(key.app, channel_path(key.channel, key.base_id))
+    said = [(target.created_at, ChannelDocument.from_bytes(target.data)) for target in kept]
+    return tuple(sorted(said, key=lambda pair: pair[1].epoch))
+
+
 def current(ports: Ports, key: ChannelKey) -> ChannelDocument:
     """What the channel says now.
 

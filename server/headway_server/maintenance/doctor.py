@@ -7,7 +7,7 @@ import stat
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from headway.contract.digests import digest_of
+from headway.contract.digests import digest_of_chunks
 from headway.contract.errors import HeadwayError
 from headway_server.ports import Ports
 from headway_server.publication.layout import artifact_path, role_path, target_path
@@ -27,8 +27,13 @@ class Check:
     detail: str
 
 
-def diagnose(ports: Ports, *, schema: str | None, wanted: str, storage: bool = False) -> tuple[Check, ...]:
-    """Look at schema, storage, keys, signatures' ages and the public tree; ``storage`` also writes a probe."""
+def diagnose(
+    ports: Ports, *, schema: str | None, wanted: str, storage: bool = False, deep: bool = False
+) -> tuple[Check, ...]:
+    """Look at schema, storage, keys, signatures' ages and the public tree.
+
+    ``storage`` also writes, reads and deletes a probe; ``deep`` also hashes every artifact.
+    """
     checks = [Check("schema", schema == wanted, f"the database is at {schema}, this server needs {wanted}")]
     if schema != wanted:
         return tuple(checks)
@@ -39,6 +44,9 @@ def diagnose(ports: Ports, *, schema: str | None, wanted: str, storage: bool = F
         apps = tx.apps.all()
     for record in apps:
         checks += _app(ports, record.app)
+        if deep:
+            rotten = damaged(ports, record.app)
+            checks.append(Check(f"{record.app}: artifacts", not rotten, f"{len(rotten)} damaged"))
     return tuple(checks)
 
 
@@ -95,12 +103,16 @@ def _expected(app: str, roles: dict[str, RoleVersion]) -> Iterator[str]:
 
 
 def damaged(ports: Ports, app: str) -> tuple[str, ...]:
-    """Paths of artifacts whose bytes no longer have their digest: reads everything."""
+    """Paths of artifacts whose bytes no longer have their digest: reads everything, a piece at a time."""
     with ports.database.read() as tx:
         artifacts = tx.artifacts.all(app)
-    found = []
-    for artifact in artifacts:
-        data = ports.store.read(artifact_path(app, artifact.digest))
-        if data is None or digest_of(data) != artifact.digest:
-            found.append(artifact_path(app, artifact.digest))
-    return tuple(found)
+    paths = {artifact_path(app, artifact.digest): artifact.digest for artifact in artifacts}
+    return tuple(path for path, digest in paths.items() if _digest_at(ports, path) != digest)
+
+
+def _digest_at(ports: Ports, path: str) -> str | None:
+    opened = ports.store.open(path)
+    if opened is None:
+        return None
+    with opened[0] as reader:
+        return digest_of_chunks(iter(lambda: reader.read(1 << 20), b""))[0]
