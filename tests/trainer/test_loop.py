@@ -10,6 +10,7 @@ torch = pytest.importorskip("torch", reason="training needs the extra trainer")
 
 from headway.contract.errors import RefusedError
 from headway_trainer import checkpoint
+from headway_trainer.average import Average
 from headway_trainer.loop import Outcome, Plan, train
 from headway_trainer.optimiser import Schedule
 
@@ -29,14 +30,14 @@ class Bench:
         rounds = [[[0, 1, 2], [3, 4, 5]], [[6, 7, 8], [9, 10, 11]], [[0, 5, 9], [1, 2, 3]]]
         self.plan = Plan("bench", rounds, Schedule(0.05), seed=1)
 
-    def run(self, break_at: int | None = None, patience: int | None = None) -> Outcome:
+    def run(self, break_at: int | None = None, patience: int | None = None, average: float = 0.0) -> Outcome:
         def loss_of(rows: list[int]) -> tuple[torch.Tensor, int]:
             self.steps += 1
             if self.steps == break_at:
                 raise Interrupted
             return (self.model(self.x[rows]) - 1).square().mean(), 3
 
-        plan = Plan(self.plan.name, self.plan.rounds, self.plan.schedule, self.plan.seed, patience)
+        plan = Plan(self.plan.name, self.plan.rounds, self.plan.schedule, self.plan.seed, patience, average)
         score = (lambda: self.scores.pop(0)) if self.scores else None
         return train(plan, self.model, loss_of, self.path, score)
 
@@ -55,6 +56,34 @@ def test_resumed_equals_uninterrupted(tmp_path: Path) -> None:
     again.run()
     assert again.steps == 4, "the round that was done is not done again"
     assert again.weights() == whole.weights()
+
+
+def test_the_average_is_scored_and_kept_and_survives_a_resume(tmp_path: Path) -> None:
+    for name in "ab":
+        (tmp_path / name).mkdir()
+    whole = Bench(tmp_path / "a")
+    whole.run(average=0.9)
+    with pytest.raises(Interrupted):
+        Bench(tmp_path / "b").run(break_at=4, average=0.9)
+    again = Bench(tmp_path / "b")
+    again.run(average=0.9)
+    plain = Bench(tmp_path)
+    plain.run()
+    assert again.weights() == whole.weights()
+    assert whole.weights() != plain.weights()
+
+
+def test_an_average_lags_behind() -> None:
+    layer = torch.nn.Linear(1, 1)
+    average = Average(layer, decay=0.5)
+    start = layer.weight.item()
+    with torch.no_grad():
+        layer.weight += 1
+    average.update(layer)
+    with average.applied(layer):
+        inside = layer.weight.item()
+    assert start < inside < start + 1
+    assert layer.weight.item() == pytest.approx(start + 1)
 
 
 def test_best_round_is_kept(tmp_path: Path) -> None:

@@ -41,7 +41,7 @@ def test_forward_equals_mobilebert(student: Student) -> None:
     torch.testing.assert_close(ours, theirs, atol=1e-6, rtol=1e-6)
 
 
-@pytest.mark.parametrize("pooling", ["mean", "cls", "both"])
+@pytest.mark.parametrize("pooling", ["mean", "cls", "both", "mean_max"])
 def test_padding_changes_no_feature(pooling: str) -> None:
     torch.manual_seed(0)
     config = StudentConfig(**{**{f: getattr(TINY, f) for f in TINY.__slots__}, "pooling": pooling})
@@ -61,6 +61,7 @@ def test_pooling() -> None:
     assert pool(states, mask, "mean").item() == 2
     assert pool(states, mask, "cls").item() == 1
     assert pool(states, mask, "both").tolist() == [[1, 2]]
+    assert pool(states, mask, "mean_max").tolist() == [[2, 3]]
 
 
 def test_embeddings_start_as_the_teachers(student: Student) -> None:

@@ -162,7 +162,7 @@ def test_the_fixture_configuration_reads() -> None:
         ("seed = 1", "sead = 1", "sead"),
         ("seed = 1", "", "seed"),
         ("layers = 4", "layer = 4", "student: layer"),
-        ('pooling = "mean"', 'pooling = "max"', "pooling"),
+        ('pooling = "mean_max"', 'pooling = "max"', "pooling"),
         ("[data]", "[data", "no TOML"),
     ],
 )

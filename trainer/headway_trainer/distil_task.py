@@ -28,7 +28,10 @@ from headway_trainer.optimiser import Schedule
 
 @dataclass(frozen=True, slots=True)
 class TaskConfig:
-    """`alpha` weighs the teacher against the labels; `masked` is the share of tokens hidden from the student."""
+    """`alpha` weighs the teacher against the labels; `masked` is the share of tokens hidden from the student.
+
+    `average` is the decay of the moving average of the weights, 0 for none.
+    """
 
     epochs: int = 6
     batch_size: int = 32
@@ -38,6 +41,7 @@ class TaskConfig:
     attention_weight: float = 0.3
     masked: float = 0.1
     patience: int | None = None
+    average: float = 0.0
     schedule: Schedule = field(default_factory=lambda: Schedule(learning_rate=1e-3))
 
 
@@ -73,7 +77,7 @@ def distil_task(
 
     lengths = inputs.train.lengths
     rounds = [epoch_batches(lengths, config.batch_size, seed, epoch) for epoch in range(config.epochs)]
-    plan = Plan(name, rounds, config.schedule, seed, config.patience)
+    plan = Plan(name, rounds, config.schedule, seed, config.patience, config.average)
 
     def score() -> float:
         return correct(student, inputs.dev, inputs.pad_id).value

@@ -15,6 +15,7 @@ import torch
 from torch import Tensor, nn
 
 from headway_trainer import checkpoint, optimiser
+from headway_trainer.average import Average
 from headway_trainer.optimiser import Schedule
 from headway_trainer.progress import Progress
 
@@ -25,13 +26,17 @@ LossOf = Callable[[Rows], tuple[Tensor, int]]
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """Batches of row numbers by round, the schedule, the seed, and how many rounds without gain are allowed."""
+    """Batches of row numbers by round, the schedule, the seed, how many rounds without gain are allowed.
+
+    `average` is the decay of the moving average whose weights are scored and kept; 0 takes the weights as they are.
+    """
 
     name: str
     rounds: Sequence[Sequence[Rows]]
     schedule: Schedule
     seed: int
     patience: int | None = None
+    average: float = 0.0
 
     @property
     def steps(self) -> int:
@@ -65,7 +70,9 @@ def train(
     """
     tuner, scheduler = optimiser.build(module.named_parameters(), plan.schedule, plan.steps)
     latest = path.with_suffix(".latest.pt")
-    outcome, done = _resume(checkpoint.load(latest), module, tuner, scheduler)
+    held = checkpoint.load(latest)
+    outcome, done = _resume(held, module, tuner, scheduler)
+    average = Average(module, plan.average, held["average"] if held else None)
     progress = Progress(plan.name, plan.steps, sum(len(batches) for batches in plan.rounds[:done]), curve=outcome.curve)
     for number in range(done, len(plan.rounds)):
         module.train()
@@ -73,11 +80,14 @@ def train(
         for rows in plan.rounds[number]:
             loss, tokens = loss_of(rows)
             optimiser.step(tuner, scheduler, loss, plan.schedule)
+            average.update(module)
             progress.advance(loss.item(), tokens)
-        if score is None or _improved(outcome, score(), plan.name):
-            checkpoint.save(path, {"model": module.state_dict()})
+        with average.applied(module):
+            if score is None or _improved(outcome, score(), plan.name):
+                checkpoint.save(path, {"model": module.state_dict()})
         state = {"model": module.state_dict(), "tuner": tuner.state_dict(), "scheduler": scheduler.state_dict()}
-        checkpoint.save(latest, {**state, "round": number + 1, "scores": outcome.scores, "curve": outcome.curve})
+        facts = {"round": number + 1, "scores": outcome.scores, "curve": outcome.curve, "average": average.state}
+        checkpoint.save(latest, {**state, **facts})
         if _exhausted(outcome.scores, plan.patience):
             break
     kept = checkpoint.load(path)

@@ -15,7 +15,8 @@ from torch import Tensor, nn
 from torch.nn import functional
 from transformers import MobileBertConfig, MobileBertModel
 
-Pooling = Literal["mean", "cls", "both"]
+Pooling = Literal["mean", "cls", "both", "mean_max"]
+"""Mean over the tokens, the first token, first token then mean, or mean then maximum over the tokens."""
 
 MASKED = -10000.0
 """Added to the attention scores of padding: far enough for a float32 softmax to give exactly 0, and finite in fp16."""
@@ -26,7 +27,7 @@ PAD_EMBEDDING = 2.0**-20
 
 @dataclass(frozen=True, slots=True)
 class StudentConfig:
-    """Geometry. `max_length` is the number of tokens every exported text is padded to."""
+    """Geometry; `max_length` is the tokens every exported text is padded to, `dropout` the classifier's."""
 
     layers: int = 4
     hidden: int = 512
@@ -38,11 +39,12 @@ class StudentConfig:
     normalisation: Literal["no_norm", "layer_norm"] = "no_norm"
     pooling: Pooling = "mean"
     max_length: int = 64
+    dropout: float = 0.1
 
     @property
     def feature_dimension(self) -> int:
         """Length of the feature vector."""
-        return 2 * self.hidden if self.pooling == "both" else self.hidden
+        return 2 * self.hidden if self.pooling in ("both", "mean_max") else self.hidden
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +64,7 @@ class Student(nn.Module):
         super().__init__()
         self.config = config
         self.backbone = MobileBertModel(_geometry(config, vocabulary_size, pad_id), add_pooling_layer=False)
-        self.dropout = nn.Dropout(0.1)
+        self.dropout = nn.Dropout(config.dropout)
         self.classifier = nn.Linear(config.feature_dimension, classes)
         with torch.no_grad():
             self.backbone.embeddings.word_embeddings.weight[pad_id] = PAD_EMBEDDING
@@ -91,7 +93,11 @@ def pool(states: Tensor, mask: Tensor, pooling: Pooling) -> Tensor:
         return states[:, 0]
     weight = mask.unsqueeze(-1)
     mean = (states * weight).sum(1) / weight.sum(1)
-    return mean if pooling == "mean" else torch.cat([states[:, 0], mean], dim=-1)
+    if pooling == "mean":
+        return mean
+    if pooling == "both":
+        return torch.cat([states[:, 0], mean], dim=-1)
+    return torch.cat([mean, (states + (1.0 - weight) * MASKED).amax(1)], dim=-1)
 
 
 def initialise_embeddings(student: Student, teacher_embeddings: Tensor, counts: Tensor, pad_id: int) -> float:
