@@ -49,6 +49,7 @@ class Bench:
     users: tuple[User, ...]
     features: dict[str, np.ndarray]
     texts: tuple[Utterance, ...]
+    space: str
 
     def rows(self, pairs: Iterable[tuple[str, str]]) -> LabelledRows:
         """Features and labels of (text, label) pairs."""
@@ -106,6 +107,7 @@ def load(head_name: str, cache: Path | None, seed: int) -> Bench:
         users=users,
         features=dict(zip(unique, matrix, strict=True)),
         texts=texts,
+        space=contract.feature_space,
     )
 
 
@@ -235,7 +237,7 @@ def report(bench: Bench, head_name: str, with_sweep: bool) -> str:
     lines = [
         "# Personalisation, measured",
         "",
-        f"Head `{head_name}` on the bundled base; KdConv dev and test dialogues, {len(rows)} people with "
+        f"Head `{head_name}` on the bundled base (`{bench.space}`); KdConv dev and test dialogues, {len(rows)} people with "
         f"{min(corrections)} to {max(corrections)} corrections (median {int(np.median(corrections))}), each tested on "
         f"other dialogues of their own and on {3 * CONTROL_PER_CLASS} balanced texts of other people. "
         f"Median training time {1000 * float(np.median([r.seconds for r in rows])):.0f} ms.",
