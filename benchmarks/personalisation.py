@@ -237,8 +237,8 @@ def report(bench: Bench, head_name: str, with_sweep: bool) -> str:
     lines = [
         "# Personalisation, measured",
         "",
-        f"Head `{head_name}` on the bundled base (`{bench.space}`); KdConv dev and test dialogues, {len(rows)} people with "
-        f"{min(corrections)} to {max(corrections)} corrections (median {int(np.median(corrections))}), each tested on "
+        f"Head `{head_name}` on the bundled base (`{bench.space}`); KdConv dev and test dialogues, "
+        f"{len(rows)} people with {min(corrections)} to {max(corrections)} corrections (median {int(np.median(corrections))}), each tested on "
         f"other dialogues of their own and on {3 * CONTROL_PER_CLASS} balanced texts of other people. "
         f"Median training time {1000 * float(np.median([r.seconds for r in rows])):.0f} ms.",
         "",
