@@ -233,13 +233,13 @@ def report(bench: Bench, head_name: str, with_sweep: bool) -> str:
     """The whole page."""
     rows = run(bench, PersonalisePolicy(), JudgePolicy())
     policy = PersonalisePolicy()
-    corrections = [r.corrections for r in rows]
+    corrections = sorted(r.corrections for r in rows)
     lines = [
         "# Personalisation, measured",
         "",
-        f"Head `{head_name}` on the bundled base (`{bench.space}`); KdConv dev and test dialogues, "
-        f"{len(rows)} people with {min(corrections)} to {max(corrections)} corrections (median {int(np.median(corrections))}), each tested on "
-        f"other dialogues of their own and on {3 * CONTROL_PER_CLASS} balanced texts of other people. "
+        f"Head `{head_name}` on the bundled base (`{bench.space}`); KdConv dev and test dialogues, {len(rows)} people "
+        f"with {corrections[0]} to {corrections[-1]} corrections (median {corrections[len(rows) // 2]}), each tested "
+        f"on other dialogues of their own and on {3 * CONTROL_PER_CLASS} balanced texts of other people. "
         f"Median training time {1000 * float(np.median([r.seconds for r in rows])):.0f} ms.",
         "",
         f"Defaults: `{policy}` and `{JudgePolicy()}`.",
