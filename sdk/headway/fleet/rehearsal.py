@@ -83,7 +83,7 @@ class Rehearsal:
         with ExitStack() as stack:
             with self._phase("registry", "start a registry and make keys"):
                 server = stack.enter_context(RegistryProcess(self.out / "registry"))
-                registry = stack.enter_context(Registry(server.url, server.token, app=scenario.app))
+                registry = stack.enter_context(Registry(server.url, server.token, app=scenario.app, timeout_s=300.0))
                 app = establish(registry, BASE_ID, self.out / "keys")
             report = self._run(app)
         (self.out / "report.json").write_text(to_json(report), encoding="utf-8")

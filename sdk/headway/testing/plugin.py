@@ -77,7 +77,7 @@ def registry(
     from headway.testing.bench import Bench
 
     app = f"test-{next(_apps)}"
-    with Registry(headway_server.url, headway_server.token, app=app) as client:
+    with Registry(headway_server.url, headway_server.token, app=app, timeout_s=300.0) as client:
         yield Bench.create(client, headway_fixtures, headway_encoder, tmp_path, now=float(int(time.time())))
 
 
