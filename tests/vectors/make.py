@@ -16,6 +16,7 @@ from cases import (
     choices,
     contracts,
     digests,
+    duties,
     judgements,
     manifests,
     merges,
@@ -47,6 +48,7 @@ FILES = {
     "outcome.json": outcomes.build,
     "problems.json": problems.build,
     "head_merge.json": merges.build,
+    "device_duties.json": duties.build,
     "trust.json": trusts.build,
 }
 

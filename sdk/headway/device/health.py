@@ -24,7 +24,7 @@ class ClassScore:
 class HealthFacts:
     """What was measured. Deviations are the largest absolute differences from the golden batch.
 
-    ``latency_ms`` is the median time of the head alone for one row; ``head_bytes`` the size of its file.
+    ``latency_ms`` is the least time of the head alone for one row; ``head_bytes`` the size of its file.
     """
 
     rows: int
@@ -68,17 +68,18 @@ def judge_health(facts: HealthFacts, budget: HealthBudget = HealthBudget()) -> H
         return Unhealthy("not_finite", "The head gave NaN or infinity on its golden batch.")
     if facts.rows < tolerances.min_rows:
         return Unhealthy("golden_too_small", f"The golden batch has only {facts.rows} rows.")
-    if facts.feature_deviation * 1e6 > tolerances.max_feature_deviation_micro:
+    # "Not within" rather than "beyond": NaN, from a golden batch that holds it, is within nothing.
+    if not facts.feature_deviation * 1e6 <= tolerances.max_feature_deviation_micro:
         return Unhealthy(
             "golden_features", f"Features are off by {facts.feature_deviation:.4f}: another base or tokenizer."
         )
-    if facts.probability_deviation * 1e6 > tolerances.max_probability_deviation_micro:
+    if not facts.probability_deviation * 1e6 <= tolerances.max_probability_deviation_micro:
         return Unhealthy("golden_probabilities", f"Probabilities are off by {facts.probability_deviation:.4f}.")
-    if facts.agreement * 10_000 < tolerances.min_agreement_permyriad:
+    if not facts.agreement * 10_000 >= tolerances.min_agreement_permyriad:
         return Unhealthy("golden_agreement", f"Only {facts.agreement:.1%} of the golden labels come out.")
     if facts.head_bytes > budget.max_head_bytes:
         return Unhealthy("too_large", f"The head has {facts.head_bytes} bytes.")
-    if facts.latency_ms > budget.max_latency_ms:
+    if not facts.latency_ms <= budget.max_latency_ms:
         return Unhealthy("too_slow", f"One prediction takes {facts.latency_ms:.1f} ms.")
     for score in facts.classes:
         if score.rows >= budget.min_class_rows and score.found < budget.class_floor * score.rows:
