@@ -45,8 +45,10 @@ class SqlDatabase:
 
     @contextmanager
     def read(self) -> Iterator[SqlTransaction]:
-        """A read-only view."""
+        """A read-only view, the same from its first query to its last."""
         with self.engine.connect() as connection:
+            if connection.dialect.name == "postgresql":
+                connection.execution_options(isolation_level="REPEATABLE READ", postgresql_readonly=True)
             yield SqlTransaction(connection)
 
     @contextmanager
