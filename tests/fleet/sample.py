@@ -21,9 +21,11 @@ from headway.fleet.report.model import (
     ReleaseFacts,
     Share,
     Traffic,
+    WhyNot,
 )
 
 HOUR = 3600
+CONFIRMED = "12 devices confirmed it; on to the next stage."
 LABELS = ("film", "music", "travel")
 
 
@@ -78,7 +80,7 @@ def device(index: int, rng: random.Random) -> DeviceRow:
         generation=0,
         runnable_heads=1,
         events=tuple(events),
-        why=("up_to_date",),
+        why=(WhyNot(5, ("held_by_rollout",)),) if index % 4 == 0 else (),
         trainings=(
             Personalisation(
                 kind="personalised",
@@ -110,15 +112,17 @@ def device(index: int, rng: random.Random) -> DeviceRow:
 def decisions() -> tuple[Decision, ...]:
     staged = [(2, 1000), (5, 3000), (8, 6000), (11, 10_000)]
     first = [
-        Decision(hour * HOUR, 2, "start" if hour == 2 else "advance", share, "12 confirmed, 0 rolled back, bound 0.11")
+        Decision(
+            hour * HOUR, 2, "start" if hour == 2 else "advance", share, "12 devices confirmed it; on to the next stage."
+        )
         for hour, share in staged
     ]
     return (
         *first,
-        Decision(19 * HOUR, 3, "start", 2500, "the release manager started it"),
-        Decision(22 * HOUR, 3, "halt", 2500, "5 of 5 rolled back; lower bound of the failure rate 0.57 > 0.05"),
+        Decision(19 * HOUR, 3, "start", 2500, "Offered by an operator."),
+        Decision(22 * HOUR, 3, "halt", 2500, "5 of 5 devices rolled back: too many to be chance."),
         Decision(26 * HOUR, 2, "recall", 10_000, "licence of one training source withdrawn"),
-        Decision(26 * HOUR, 4, "start", 10_000, "the release manager started it"),
+        Decision(26 * HOUR, 4, "start", 10_000, "Offered by an operator."),
     )
 
 
@@ -177,6 +181,7 @@ def sample(devices: int = 24) -> FleetReport:
                 "d08",
                 18 * HOUR,
                 4,
+                personal_back=0,
             ),
         ),
         faults=(

@@ -34,10 +34,10 @@ class Conditions:
 CONDITIONS: dict[str, Conditions] = {
     "good": Conditions("good"),
     "slow": Conditions("slow", latency_s=20),
-    "refused": Conditions("refused", refused=15),
-    "truncated": Conditions("truncated", truncated=15),
-    "corrupted": Conditions("corrupted", corrupted=15),
-    "server_error": Conditions("server_error", server_error=15),
+    "refused": Conditions("refused", refused=10),
+    "truncated": Conditions("truncated", truncated=7),
+    "corrupted": Conditions("corrupted", corrupted=7),
+    "server_error": Conditions("server_error", server_error=10),
     "captive_portal": Conditions("captive_portal", captive_first=4),
 }
 """The conditions a scenario may name."""

@@ -15,6 +15,7 @@ from headway.fleet.report.history import first_event
 from headway.fleet.report.model import (
     BadRelease,
     Decision,
+    DeviceEvent,
     DeviceRow,
     Environment,
     FaultRow,
@@ -22,6 +23,7 @@ from headway.fleet.report.model import (
     RecallStory,
     ReleaseFacts,
     Traffic,
+    WhyNot,
 )
 
 _LIBRARIES = ("coremltools", "onnxruntime", "tuf", "httpx2", "granian")
@@ -30,8 +32,8 @@ PASSED = ("validated", "proven", "signed", "golden", "latency")
 
 def device_row(phone: Phone, trainings: Sequence[Personalisation], sound: bool) -> DeviceRow:
     """One device of the report."""
-    choice = phone.device.explain()
-    status = phone.device.status()
+    choice, status = phone.device.explain(), phone.device.status()
+    verdicts = choice.verdicts if choice is not None else ()
     spells = [event.at_s for event in phone.events if event.kind == "offline"]
     returns = [event.at_s for event in phone.events if event.kind == "online"]
     return DeviceRow(
@@ -43,9 +45,11 @@ def device_row(phone: Phone, trainings: Sequence[Personalisation], sound: bool) 
         generation=status.generation,
         runnable_heads=int(sound),
         events=tuple(phone.events),
-        why=tuple(str(reason) for reason in choice.reasons) or ("up_to_date",)
-        if choice is not None
-        else ("unreachable",),
+        why=tuple(
+            WhyNot(verdict.release, tuple(str(reason) for reason in verdict.reasons))
+            for verdict in verdicts
+            if verdict.release > status.release
+        ),
         trainings=tuple(trainings),
         polls=phone.polls,
         requests=phone.line.meter.requests,
@@ -94,29 +98,27 @@ def bad_release(
     )
 
 
-def told(story: RecallStory, rows: Sequence[DeviceRow], fallback: int) -> RecallStory:
-    """A recall with what became of it. ``fallback`` is the release most devices run at the end."""
-    obeyed = {row.device: _obeyed_at(row, story) for row in rows}
-    waits = [at_s - story.at_s for at_s in obeyed.values() if at_s is not None]
+def told(story: RecallStory, rows: Sequence[DeviceRow]) -> RecallStory:
+    """A recall with what became of it."""
+    obeyed = {row.device: _obeyed(row, story.release) for row in rows}
+    events = [event for event in obeyed.values() if event is not None]
+    waits = [event.at_s - story.at_s for event in events]
     late = obeyed.get(story.offline_device or "")
+    back = Counter(event.release for event in events).most_common(1)
     return replace(
         story,
         obeyed=len(waits),
         median_s=int(statistics.median(waits)) if waits else 0,
         slowest_s=max(waits, default=0),
-        offline_after_s=None if late is None else late - story.at_s,
-        replaced_by=fallback if fallback != story.release else None,
+        offline_after_s=None if late is None else late.at_s - story.at_s,
+        replaced_by=back[0][0] if back else None,
+        personal_back=sum(event.generation > 0 for event in events),
     )
 
 
-def _obeyed_at(row: DeviceRow, story: RecallStory) -> int | None:
+def _obeyed(row: DeviceRow, release: int) -> DeviceEvent | None:
     return next(
-        (
-            event.at_s
-            for event in row.events
-            if event.kind == "recalled" and event.about == story.release and event.code in ("stable", "trial")
-        ),
-        None,
+        (e for e in row.events if e.kind == "recalled" and e.about == release and e.code in ("stable", "trial")), None
     )
 
 

@@ -10,7 +10,6 @@ from __future__ import annotations
 import json
 import random
 import time
-from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
@@ -205,7 +204,6 @@ class Rehearsal:
         )
         facts = self._facts(timeline, encoder, test, folders)
         defects = {plan.release: plan.origin for plan in scenario.releases}
-        common = Counter(row.release for row in rows).most_common(1)[0][0]
         accepted = sum(int(row["count"]) for row in timeline.registry.outcomes())
         base = self.fixtures.base / "base.mlpackage"
         return FleetReport(
@@ -230,7 +228,7 @@ class Rehearsal:
             decisions=tuple(timeline.decisions),
             devices=rows,
             bad=findings.bad_release(facts, rows, timeline.decisions, defects),
-            recalls=tuple(findings.told(story, rows, common) for story in timeline.recalls),
+            recalls=tuple(findings.told(story, rows) for story in timeline.recalls),
             faults=findings.fault_rows(phones, rows, scenario.users.mislabelled),
             traffic=findings.traffic(phones, accepted),
             environment=findings.environment(),

@@ -195,6 +195,7 @@ class Timeline:
                 offline_device=offline[0].name if offline else None,
                 offline_after_s=None,
                 replaced_by=None,
+                personal_back=0,
             )
         )
 

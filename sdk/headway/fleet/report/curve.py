@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from headway.fleet.report.axis import TimeAxis
 from headway.fleet.report.history import counted
 from headway.fleet.report.model import Decision, FleetReport, ReleaseFacts
@@ -9,17 +11,17 @@ from headway.fleet.report.palette import css_of
 from headway.fleet.report.svg import Svg, clock_text, steps
 from headway.fleet.report.words import ACTIONS, word
 
-_WIDTH, _LEFT, _RIGHT, _PANEL, _GAP = 1120, 104, 1036, 104, 46
+_WIDTH, _LEFT, _RIGHT, _PANEL, _GAP = 1120, 104, 1036, 104, 62
 
 
 def rollout_svg(report: FleetReport) -> str:
     """The drawing as an ``<svg>`` element; releases nobody was ever offered have no panel."""
     shown = [facts for facts in report.releases if any(d.release == facts.release for d in report.decisions)]
-    height = len(shown) * (_PANEL + _GAP) + 34
+    height = len(shown) * (_PANEL + _GAP) + 30
     svg = Svg(_WIDTH, height, ("Rollouts over simulated time", "随模拟时间的灰度发布"))
     axis = TimeAxis(_LEFT, _RIGHT, report.simulated_s)
     for index, facts in enumerate(shown):
-        _panel(svg, axis, report, facts, 30 + index * (_PANEL + _GAP))
+        _panel(svg, axis, report, facts, 46 + index * (_PANEL + _GAP))
     axis.draw(svg, 14, height - 26)
     return svg.render()
 
@@ -47,18 +49,31 @@ def _panel(svg: Svg, axis: TimeAxis, report: FleetReport, facts: ReleaseFacts, t
         ("rolled_back", "rolled-back"),
         ("recalled", "recalled"),
     ]
+    taken: list[float] = []
     for kind, css in series:
-        _series(svg, axis, counted(report, facts.release, kind), y, css)
+        _series(svg, axis, counted(report, facts.release, kind), y, css, taken)
+    last_x, level = float("-inf"), 0
     for decision in decisions:
-        _decision(svg, axis.x(decision.at_s), top, bottom, decision)
+        x = axis.x(decision.at_s)
+        level = (level + 1) % 3 if x - last_x < 42 else 0
+        last_x = x
+        _decision(svg, x, top, bottom, decision, level)
 
 
-def _series(svg: Svg, axis: TimeAxis, points: list[tuple[int, int]], y: object, css: str) -> None:
-    if not points or not callable(y):
+def _series(
+    svg: Svg, axis: TimeAxis, points: list[tuple[int, int]], y: Callable[[float], float], css: str, taken: list[float]
+) -> None:
+    if not points:
         return
     path = [(axis.x(points[0][0]), y(0)), *((axis.x(at), y(count)) for at, count in points)]
     svg.path(steps(path, axis.right), f"series {css}")
-    svg.text(axis.right + 8, y(points[-1][1]) + 4, str(points[-1][1]), f"value {css}")
+    if css == "installed":
+        return
+    # Equal ends would print over each other: the later figure steps aside.
+    end = y(points[-1][1]) + 4
+    column = sum(abs(end - other) < 12 for other in taken)
+    taken.append(end)
+    svg.text(axis.right + 8 + 24 * column, end, str(points[-1][1]), f"value {css}")
 
 
 def _end(decisions: list[Decision], end_s: int) -> int:
@@ -66,11 +81,11 @@ def _end(decisions: list[Decision], end_s: int) -> int:
     return next((d.at_s for d in decisions if d.action in ("halt", "recall")), end_s)
 
 
-def _decision(svg: Svg, x: float, top: float, bottom: float, decision: Decision) -> None:
+def _decision(svg: Svg, x: float, top: float, bottom: float, decision: Decision, level: int) -> None:
     tip = f"{clock_text(decision.at_s)} {decision.action}: {decision.reason}"
     svg.line(x, top, x, bottom, f"decision {decision.action}")
     svg.circle(x, top, 5, f"decision-dot {decision.action}", tip)
     share = f"{decision.permyriad / 100:g} %"
     en, zh = word(ACTIONS, decision.action)
     label = (en, zh) if decision.action in ("halt", "recall", "hold") else (share, share)
-    svg.text(x, top - 9, label, f"small {decision.action}", "middle")
+    svg.text(x, top - 9 - 12 * level, label, f"small {decision.action}", "middle")

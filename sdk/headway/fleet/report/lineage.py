@@ -8,6 +8,7 @@ from __future__ import annotations
 from headway.fleet.report.model import DeviceRow, FleetReport, ReleaseFacts
 from headway.fleet.report.palette import css_of
 from headway.fleet.report.svg import Svg
+from headway.fleet.report.words import Pair
 
 _WIDTH, _BASE_Y, _CARD_W, _CARD_H, _HEAD_Y = 1120, 16, 208, 92, 176
 _DOT, _PER_ROW = 15, 10
@@ -107,7 +108,7 @@ def _personal(svg: Svg, report: FleetReport, facts: ReleaseFacts, x: float) -> N
         return
     middle = x + _CARD_W / 2
     svg.path(f"M{middle:.0f},{_HEAD_Y + _CARD_H}V{top - 24}", "edge")
-    svg.text(middle, top - 9, (f"{len(holders)} personal heads", f"{len(holders)} 个个性化分类头"), "small", "middle")
+    svg.text(middle, top - 9, _heads_text(len(holders)), "small", "middle")
     across = min(_PER_ROW, len(holders))
     for index, device in enumerate(holders):
         column, row = index % _PER_ROW, index // _PER_ROW
@@ -115,3 +116,7 @@ def _personal(svg: Svg, report: FleetReport, facts: ReleaseFacts, x: float) -> N
         held = device.release == facts.release and device.generation > 0
         css = css_of(report, facts.release) if held else "left"
         svg.circle(dot_x, top + 8 + row * _DOT, 5, f"dot {css}", f"{device.device} · {device.user}")
+
+
+def _heads_text(count: int) -> Pair:
+    return (f"{count} personal head{'s' if count != 1 else ''}", f"{count} 个个性化分类头")

@@ -133,11 +133,19 @@ class Personalisation:
 
 
 @dataclass(frozen=True, slots=True)
+class WhyNot:
+    """Why a device does not hold a release newer than its own: reason codes, the most fundamental first."""
+
+    release: int
+    reasons: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class DeviceRow:
     """One device from first launch to the end of the run.
 
     ``user`` is a key of `headway.fleet.report.words.USERS`; ``mix`` counts its texts by label; ``network`` names its
-    conditions. ``why`` are the reason codes of its last poll for not taking anything newer.
+    conditions. ``why`` covers every newer release that its channel still names.
     """
 
     device: str
@@ -148,7 +156,7 @@ class DeviceRow:
     generation: int
     runnable_heads: int
     events: tuple[DeviceEvent, ...]
-    why: tuple[str, ...]
+    why: tuple[WhyNot, ...]
     trainings: tuple[Personalisation, ...]
     polls: int
     requests: int
@@ -194,7 +202,11 @@ class BadRelease:
 
 @dataclass(frozen=True, slots=True)
 class RecallStory:
-    """A recall of a release that devices had confirmed. Times count from the order."""
+    """A recall of a release that devices had confirmed. Times count from the order.
+
+    ``replaced_by`` is the release that most holders ran right afterwards; ``personal_back`` of them got back the
+    personal head they had trained on it before.
+    """
 
     release: int
     reason: str
@@ -206,6 +218,7 @@ class RecallStory:
     offline_device: str | None
     offline_after_s: int | None
     replaced_by: int | None
+    personal_back: int
 
 
 @dataclass(frozen=True, slots=True)

@@ -107,6 +107,9 @@ def _gain(groups: dict[str, Pooled]) -> Pair:
         f"{skewed.devices} 位有偏好的用户用自己的文本训练；在未参与训练的对话上，准确率由 {before} 变为 {after}"
         f"（{_points(skewed)}）：{zh}。"
     )
+    before, after = _percent(skewed.general_before.value), _percent(skewed.general_after.value)
+    english += f" On texts that belong to nobody those heads went from {before} to {after}: what a bias costs."
+    chinese += f"在不属于任何人的文本上，这些分类头由 {before} 变为 {after}：这是偏好的代价。"
     if "balanced" in groups:
         before, after = _percent(groups["balanced"].before.value), _percent(groups["balanced"].after.value)
         english += f" The balanced controls went from {before} to {after}."

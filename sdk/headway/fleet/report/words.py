@@ -158,6 +158,11 @@ CODES: dict[str, Pair] = {
     "server_error": ("The registry answered with an error.", "注册中心返回错误。"),
     "bad_signature": ("A signature did not fit: the answer was damaged.", "签名不符：响应已损坏。"),
     "malformed_metadata": ("The answer was no metadata.", "响应不是元数据。"),
+    "mix_and_match": ("Files did not belong together: an answer was damaged.", "文件互不相符：响应已损坏。"),
+    "truncated": ("An answer was cut short.", "响应被截断。"),
+    "wrong_content": ("A file was not what its digest says.", "文件与摘要不符。"),
+    "broken_off": ("The transfer broke off.", "传输中断。"),
+    "timeout": ("No answer in time.", "未及时响应。"),
     "digest_mismatch": ("A file was not what its digest says.", "文件与摘要不符。"),
 }
 
