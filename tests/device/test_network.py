@@ -122,6 +122,26 @@ def test_only_what_is_new_is_fetched() -> None:
     assert set(world.line.log) == {"GET timestamp.json", "GET 2.root.json"}, "an untouched snapshot is not fetched"
 
 
+@pytest.mark.parametrize(
+    ("status", "body", "left", "code"),
+    [
+        (202, b'{"accepted": 1, "duplicate": 0}', 0, None),
+        (200, b"<html>sign in</html>", 1, "unexpected_answer"),
+        (503, b"", 1, "server_error"),
+        (404, b"{}", 1, "http_404"),
+        (422, b'{"code": "malformed", "detail": "no", "hint": "h"}', 0, "malformed"),
+    ],
+)
+def test_outcomes_stay_until_the_registry_has_spoken(status: int, body: bytes, left: int, code: str | None) -> None:
+    world = ready()
+    device = world.device()
+    device.poll(force=True)
+    world.line.fault = lambda request, response: httpx2.Response(status, stream=Pieces([body]))
+    flushed = device.flush_outcomes()
+    assert flushed.left == left
+    assert (flushed.problem.code if flushed.problem else None) == code
+
+
 # The client alone ----------------------------------------------------------------------------------------------
 
 

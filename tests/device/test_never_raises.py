@@ -86,6 +86,16 @@ def test_any_text_gets_an_answer(text: str) -> None:
     assert isinstance(World().device().predict(text), Prediction | Unavailable)
 
 
+def test_an_app_that_sends_outcomes_badly_keeps_them() -> None:
+    world = World()
+    world.publish(1, seed=5)
+    device = world.device()
+    device.poll(force=True)
+    flushed = device.flush_outcomes(explode)
+    assert (flushed.sent, flushed.left, flushed.problem.code) == (0, 1, "internal")
+    assert device.flush_outcomes().sent == 1
+
+
 def test_a_reason_from_the_app_is_made_a_code() -> None:
     world = World()
     world.publish(1, seed=5)

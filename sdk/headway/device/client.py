@@ -9,12 +9,12 @@ One lock per store: a second process gets the embedded heads and saves nothing.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
-from headway.contract.errors import DeviceStoreError, HeadwayError, RefusedError
+from headway.contract.errors import DeviceStoreError, HeadwayError
 from headway.contract.explain import Choice
 from headway.contract.outcome import Outcome
 from headway.device import events as ev
@@ -36,6 +36,7 @@ from headway.device.ports import (
     SystemClock,
     SystemRandomness,
 )
+from headway.device.reporting import Send, flush, post
 from headway.device.results import (
     FlushResult,
     HeadStatus,
@@ -60,7 +61,6 @@ if TYPE_CHECKING:
     from headway.device.training_edge import TrainingEdge
 
 _INSTALL = "install.id"
-_BATCH = 100
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,7 +101,10 @@ class Device:
         self.bundle = bundle
         self.settings = settings
         self._files = files
-        self._network: Network = network if network is not None else HttpFetcher()
+        self._own_network: HttpFetcher | None = None
+        if network is None:
+            network = self._own_network = HttpFetcher()
+        self._network: Network = network
         self._clock = clock or SystemClock()
         self._randomness = randomness or SystemRandomness()
         self._power = power or AlwaysReady()
@@ -171,6 +174,8 @@ class Device:
         for driver in self._drivers.values():
             driver.feed(ev.Exiting())
             driver.loaded = None
+        if self._own_network is not None:
+            self._own_network.close()
         if self._lock is not None:
             self._lock.release()
             self._lock = None
@@ -254,10 +259,10 @@ class Device:
         """Train a generation if there are corrections enough and the phone is at leisure (``force``: regardless)."""
         driver = self._driver(name)
         reason = why_no_training(driver.state, driver.now_s) or (None if force else self._why_not_train(driver))
+        if reason is None and not self._has_runtime():
+            reason = "no_runtime"
         if reason is not None:
             return TrainingResult("not_now", reason)
-        if not self._has_runtime():
-            return TrainingResult("not_now", "no_runtime")
         before = driver.state.generation
         driver.feed(ev.TrainingStarted(driver.now_s))
         return self._training_result(driver, before is not driver.state.generation, "personalised")
@@ -268,6 +273,8 @@ class Device:
         reason = why_no_rebase(driver.state, driver.now_s)
         if reason is None and not force:
             reason = why_not_work(self.settings.work, self._power.conditions(), self._free_bytes())
+        if reason is None and not self._has_runtime():
+            reason = "no_runtime"
         if reason is not None:
             return TrainingResult("not_now", reason)
         driver.feed(ev.RebaseStarted(driver.now_s))
@@ -284,7 +291,8 @@ class Device:
 
     def cancel_training(self) -> None:
         """The user took the phone up: stop after the mini-batch that is under way."""
-        self._training.cancel()
+        if self._has_runtime():
+            self._training.cancel()
 
     def drop_generation(self, reason: str = "app", name: str | None = None) -> None:
         """Go back from generation k to k−1, or to the release."""
@@ -335,33 +343,13 @@ class Device:
 
     # Outcomes and status --------------------------------------------------------------------------------------
 
-    def flush_outcomes(self, send: Callable[[Sequence[Outcome]], Iterable[str]] | None = None) -> FlushResult:
+    def flush_outcomes(self, send: Send | None = None) -> FlushResult:
         """Send what is queued; ``send`` answers the event keys that were taken (default: the bundle's server)."""
-        sent = dropped = 0
-        problem: Problem | None = None
-        for driver in self._drivers.values():
-            while driver.state.outcomes and problem is None:
-                batch = driver.state.outcomes[:_BATCH]
-                try:
-                    taken = frozenset((send or self._send)(batch))
-                    sent += len(taken)
-                    problem = (
-                        None if taken else Problem("none_taken", "The server took no outcome.", "Try again later.")
-                    )
-                except RefusedError as error:
-                    # The server will never take these: keeping them would block the queue for ever.
-                    taken, problem = frozenset(o.event for o in batch), Problem.of(error)
-                    dropped += len(taken)
-                except HeadwayError as error:
-                    taken, problem = frozenset(), Problem.of(error)
-                driver.feed(ev.OutcomesSent(taken))
-        left = sum(len(d.state.outcomes) for d in self._drivers.values())
-        return FlushResult(sent, left, dropped, problem)
+        return flush(self._drivers.values(), send or self._send)
 
     def _send(self, outcomes: Sequence[Outcome]) -> Iterable[str]:
-        url = self.bundle.config.outcomes_url
-        if url:
-            self._network.post_json(url, {"app": self.bundle.config.app, "events": [o.to_json() for o in outcomes]})
+        if self.bundle.config.outcomes_url:
+            post(self._network, self.bundle.config, outcomes)
         return [o.event for o in outcomes]
 
     def status(self, name: str | None = None) -> HeadStatus:
