@@ -5,7 +5,7 @@ from __future__ import annotations
 from headway.device.results import Prediction
 from headway.device.state import Phase
 
-from .world import NAME, World, correct, head_files, use
+from .world import NAME, TEXTS, World, correct, head_files, make_bundle, use
 
 
 def kinds(device) -> list[str]:
@@ -121,3 +121,52 @@ def test_outcomes_are_sent_once() -> None:
     assert device.flush_outcomes().sent == 2
     assert [o["kind"] for o in world.line.outcomes] == ["installed", "confirmed"]
     assert device.flush_outcomes().sent == 0
+
+
+def test_corrections_of_one_class_never_make_the_head_blind_to_the_others() -> None:
+    world = World()
+    device = world.device()
+    for text in TEXTS[::20]:
+        device.add_correction(text, "film")
+    result = device.personalise()
+    assert (result.status, result.reason) in (("rejected", "forgets"), ("failed", "forgets")), result
+    assert len({device.predict(text).label for text in TEXTS[:200]}) > 1
+    assert device.status().generation == 0
+
+
+def test_corrections_with_labels_that_the_head_does_not_know_wait_for_one_that_does() -> None:
+    world = World()
+    device = world.device()
+    for text in TEXTS[::20]:
+        device.add_correction(text, "sport")
+    assert device.personalise().reason == "too_few_samples"
+    assert device.status().corrections == len(TEXTS[::20])
+
+
+def test_the_user_may_be_forgotten() -> None:
+    world = World()
+    device = world.device()
+    correct(device, 200)
+    device.personalise()
+    device.predict("a good road")
+    assert device.forget_me() is None
+    assert (device.status().corrections, device.status().generation) == (0, 0)
+    left = [path for path in world.files.files if "samples" in path or "features" in path or "personal/" in path]
+    assert left == []
+    assert device.predict("a good road").generation == 0
+
+
+def test_an_app_update_with_another_base_starts_from_its_embedded_head_and_keeps_the_corrections() -> None:
+    world = World()
+    world.publish(1, seed=5)
+    device = world.device()
+    device.poll(force=True)
+    use(device)
+    correct(device, 60)
+    device.close()
+    world.base, world.bundle = 1, make_bundle(world.registry, base=1)
+    device = world.device()
+    assert device.predict("a good road").release == 0
+    assert device.status().corrections == 60
+    assert device.poll(force=True).head(NAME).reasons == ("base_not_proven", "contract_mismatch")
+    assert kinds(device)[-1] == "refused"

@@ -310,12 +310,10 @@ class DeviceMachine(RuleBasedStateMachine):
             return
         assert running.head not in state.recalled
         if isinstance(running, HeldRelease):
-            assert not state.is_quarantined(running.head, self.now) or self.clock_jumped
+            assert not state.is_quarantined(running.head, self.now)
         else:
             assert running.on == state.current.head
             assert running.on not in state.recalled or state.current == state.embedded
-
-    clock_jumped = False
 
     @invariant()
     def attempts_are_bounded(self) -> None:
