@@ -1,6 +1,6 @@
 """What the registry remembers: frozen records, one per row. Times are whole seconds since 1970 (UTC).
 
-Records know nothing of a database; the repositories of :mod:`headway_server.ports` hand them out and take them.
+Records know nothing of a database; the repositories of :mod:`headway_server.repositories` hand them out and take them.
 """
 
 from __future__ import annotations

@@ -153,7 +153,7 @@ def test_killed_at_every_point(scene: Scene, tmp_path: Path) -> None:
     shutil.copytree(scene.folder, whole)
     points = in_child(whole, scene.change, at=0)
     assert points is not None
-    assert points > 8
+    assert points >= 8
     after = seen_by_a_device(whole, scene.world, tmp_path / "device-whole")
     before = seen_by_a_device(scene.folder, scene.world, tmp_path / "device-before")
     assert after != before

@@ -16,7 +16,7 @@ from .conftest import Prepared, start
 from .world import FakeClock
 
 EXAMPLES = settings(
-    max_examples=8,
+    max_examples=5,
     deadline=None,
     derandomize=True,
     database=None,

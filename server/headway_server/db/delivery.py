@@ -1,4 +1,4 @@
-"""Channels, rollouts and outcomes in SQL; see the protocols in :mod:`headway_server.ports`."""
+"""Channels, rollouts and outcomes in SQL; see the protocols in :mod:`headway_server.repositories`."""
 
 from __future__ import annotations
 

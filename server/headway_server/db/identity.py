@@ -1,4 +1,4 @@
-"""Apps, tokens and the audit log in SQL; see the protocols in :mod:`headway_server.ports`."""
+"""Apps, tokens and the audit log in SQL; see the protocols in :mod:`headway_server.repositories`."""
 
 from __future__ import annotations
 

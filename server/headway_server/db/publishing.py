@@ -1,4 +1,4 @@
-"""Roles, artifacts and releases in SQL; see the protocols in :mod:`headway_server.ports`."""
+"""Roles, artifacts and releases in SQL; see the protocols in :mod:`headway_server.repositories`."""
 
 from __future__ import annotations
 
