@@ -41,8 +41,8 @@ class Figures:
         lines = [
             "# Registry: what a request costs",
             "",
-            f"`python benchmarks/registry.py`, Python {python}, {cores} cores shared with other work (virtual machine,"
-            f" x86-64), one worker, {requests} requests a run over 8 open loopback connections, median of {runs} runs."
+            f"`python benchmarks/registry.py`, Python {python}, {cores} cores shared with other work (load average"
+            f" {os.getloadavg()[2]:.0f}, virtual machine, x86-64), one worker, {requests} requests a run over 8 open loopback connections, median of {runs} runs."
             " The load runs on the same cores; processor time is the server's alone.",
             "",
             "| request | requests/s | processor time, µs/request |",
