@@ -42,8 +42,9 @@ class Figures:
             "# Registry: what a request costs",
             "",
             f"`python benchmarks/registry.py`, Python {python}, {cores} cores shared with other work (load average"
-            f" {os.getloadavg()[2]:.0f}, virtual machine, x86-64), one worker, {requests} requests a run over 8 open loopback connections, median of {runs} runs."
-            " The load runs on the same cores; processor time is the server's alone.",
+            f" {os.getloadavg()[2]:.0f}, virtual machine, x86-64), one worker, {requests} requests a run over 8 open"
+            f" loopback connections, median of {runs} runs. The load runs on the same cores; processor time is the"
+            " server's alone.",
             "",
             "| request | requests/s | processor time, µs/request |",
             "|---|---:|---:|",
