@@ -107,13 +107,14 @@ def notice(config: RunConfig, prepared: dict[str, Any]) -> str:
     table = "\n".join(rows)
     return f"""# Notice
 
-The base `{config.base_id}` and its heads were trained by this project's own trainer on these texts and no others:
+The base `{config.base_id}` and its heads were made by this project's own trainer from these texts and no others:
 
 | text | licence | digest of the file |
 |---|---|---|
 {table}
 
-The test split served for measuring only. The golden batches quote rows of the dev split.
+The dev split chose epochs and weight decays; the golden batches quote rows of it. The test split served for measuring
+only.
 
 Teacher: {config.teacher.name}; licence {config.teacher.licence}. Its weights are not part of these files; the
 student's word embeddings began as a projection of the teacher's.

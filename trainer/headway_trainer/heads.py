@@ -31,7 +31,7 @@ class HeadConfig:
 
     name: str
     hidden: tuple[int, ...] = ()
-    weight_decays: tuple[float, ...] = (1e-1, 1e-2, 1e-3, 1e-4)
+    weight_decays: tuple[float, ...] = (1e-1, 3e-2, 1e-2, 3e-3, 1e-3, 3e-4)
     epochs: int = 30
     batch_size: int = 64
     fit_learning_rate: float = 1e-3

@@ -112,12 +112,12 @@ def evaluation(run: Run) -> dict[str, Any]:
 
 
 def judged(run: Run) -> dict[str, Any]:
-    """Hold the figures of the best head against the acceptance table."""
+    """Hold the figures of the head that is best on dev against the acceptance table."""
     found, exported = run.needed("evaluate"), run.needed("export-base")
-    best = max((entry["test"] for entry in found["heads"].values()), key=lambda entry: int(entry["correct"]))
+    chosen = max(found["heads"].values(), key=lambda entry: int(entry["dev"]["correct"]))
     measured = gate.Measured(
         size_bytes=exported["size_bytes"],
-        exported=_accuracy(best),
+        exported=_accuracy(chosen["test"]),
         teacher=_accuracy(found["teacher"]),
         memory_bytes=found["executor_peak_memory_bytes"],
         feature_deviation=exported["feature_deviation_from_qat"],
