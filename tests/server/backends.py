@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import ctypes
 import json
 import os
 import pwd
@@ -110,6 +111,7 @@ class RemoteBackend:
                 stdout=subprocess.DEVNULL,
                 stderr=subprocess.DEVNULL,
                 start_new_session=True,
+                preexec_fn=_die_with_parent,
                 cwd="/",
                 **common,
             )
@@ -141,7 +143,11 @@ class RemoteBackend:
             "-s3", f"-s3.port={self._s3_port}", f"-s3.config={config}", "-s3.port.iceberg=0", "-s3.port.lance=0",
         ]  # fmt: skip
         log = (self._folder / "weed.log").open("wb")
-        self._processes.append(subprocess.Popen(command, stdout=log, stderr=log, start_new_session=True, cwd=data))
+        self._processes.append(
+            subprocess.Popen(
+                command, stdout=log, stderr=log, start_new_session=True, preexec_fn=_die_with_parent, cwd=data
+            )
+        )
 
         def ready() -> bool:
             try:
@@ -163,6 +169,12 @@ class RemoteBackend:
             aws_secret_access_key=_SECRET,
         )
         client.create_bucket(Bucket="headway")
+
+
+def _die_with_parent() -> None:
+    """In the child: end when the test run does, however it ends (Linux; elsewhere the fixture's end must do)."""
+    with contextlib.suppress(OSError, AttributeError):
+        ctypes.CDLL(None).prctl(1, signal.SIGKILL)
 
 
 def _postgres_bin() -> Path | None:
