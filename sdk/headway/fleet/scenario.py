@@ -191,7 +191,7 @@ def demo_scenario(devices: int = 24, seed: int = 7) -> Scenario:
     if devices < 6:
         raise _bad("the demo needs at least 6 devices, or its rollout cannot be judged")
     wrong, balanced = (1 if devices >= 8 else 0), max(1, devices // 4)
-    rows = 1200 if devices >= 16 else 500
+    rows = 3000 if devices >= 16 else 500
     quarter, first = max(3, devices // 4), 2500 if devices >= 16 else 5000
     return Scenario(
         name="demo",

@@ -29,7 +29,7 @@ class FitPlan:
     ``epochs``, ``batch`` and ``learning_rate`` are of this fit (Adam); the head ships with SGD's defaults for devices.
     """
 
-    rows: int = 1200
+    rows: int = 3000
     golden: int = 64
     epochs: int = 12
     batch: int = 32

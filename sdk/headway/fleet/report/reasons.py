@@ -1,4 +1,4 @@
-"""The server's reasons for its decisions in Chinese. The server says them in English, with figures inside.
+"""Reasons of decisions in Chinese: the server says its own in English, with figures inside; the demo has two more.
 
 A reason that no pattern knows stands as it is in both languages: a newer server never makes a report unreadable.
 """
@@ -20,6 +20,8 @@ _PATTERNS: tuple[tuple[str, str], ...] = (
         r"\2 台中有 \1 台回滚：偏多，但数量不足以定论。",
     ),
     (r"Too many devices installed it and then fell silent\.", "过多设备安装后再无消息。"),
+    (r"Most devices that tried it rolled it back", "试用过的设备多数已回滚"),
+    (r"Rehearsal of a withdrawn data licence", "演练：数据许可被撤回"),
     (r"The rollout is complete and healthy\.", "灰度已完成且健康。"),
 )
 

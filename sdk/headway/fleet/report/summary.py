@@ -108,8 +108,11 @@ def _gain(groups: dict[str, Pooled]) -> Pair:
         f"（{_points(skewed)}）：{zh}。"
     )
     before, after = _percent(skewed.general_before.value), _percent(skewed.general_after.value)
-    english += f" On texts that belong to nobody those heads went from {before} to {after}: what a bias costs."
-    chinese += f"在不属于任何人的文本上，这些分类头由 {before} 变为 {after}：这是偏好的代价。"
+    lost = skewed.general_after.correct < skewed.general_before.correct
+    english += f" On texts that belong to nobody those heads went from {before} to {after}"
+    english += ": what a bias costs." if lost else ": nothing was forgotten."
+    chinese += f"在不属于任何人的文本上，这些分类头由 {before} 变为 {after}"
+    chinese += "：这是偏好的代价。" if lost else "：没有遗忘。"
     if "balanced" in groups:
         before, after = _percent(groups["balanced"].before.value), _percent(groups["balanced"].after.value)
         english += f" The balanced controls went from {before} to {after}."
