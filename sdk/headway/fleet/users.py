@@ -94,6 +94,8 @@ def _user(kind: str, stacks: dict[str, list[list[Utterance]]], plan: UserPlan, r
     # Alternating keeps both halves alike in topics: the question is what a person's own text teaches, not a shift.
     taken.sort(key=lambda dialogue: dialogue[0].label)
     train = [utterance for dialogue in taken[0::2] for utterance in dialogue]
+    # People do not finish one subject before the next; an order of their own moves nobody else's luck.
+    random.Random(f"order:{taken[0][0].dialogue}").shuffle(train)
     held_out = [utterance for dialogue in taken[1::2] for utterance in dialogue]
     mix = {label: sum(u.label == label for u in (*train, *held_out)) for label in labels}
     names = frozenset(dialogue[0].dialogue for dialogue in taken)
