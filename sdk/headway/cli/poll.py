@@ -10,11 +10,23 @@ import typer
 
 from headway.cli.output import note, print_json, print_table
 from headway.cli.registry import AsJson
-from headway.contract.errors import RefusedError, TransferError
+from headway.contract.errors import (
+    DeviceStoreError,
+    HeadwayError,
+    IncompatibleError,
+    RefusedError,
+    TransferError,
+    UntrustedError,
+)
 
 app = typer.Typer(help="Poll a registry once, as a device would.")
 
 NOTHING_NEW = 10
+
+# A problem goes out with the exit code of the error it was: 3 for what cannot be trusted, 7 for what may be retried.
+_FAMILIES: dict[str, type[HeadwayError]] = {
+    error.family: error for error in (UntrustedError, IncompatibleError, TransferError, DeviceStoreError)
+}
 
 
 @app.callback(invoke_without_command=True)
@@ -45,8 +57,7 @@ def poll(
         print_table(rows, ("head", "result", "release", "why not newer"))
         note(f"{result.requests} requests, {result.received_bytes} bytes of metadata")
     if result.problem is not None:
-        if result.status == "failed":
-            raise TransferError(result.problem.code, result.problem.message, hint=result.problem.hint)
-        raise RefusedError(result.problem.code, result.problem.message, hint=result.problem.hint)
+        family = _FAMILIES.get(result.problem.family, RefusedError)
+        raise family(result.problem.code, result.problem.message, hint=result.problem.hint)
     if exit_code and not any(head.status == "staged" for head in result.heads):
         raise typer.Exit(NOTHING_NEW)

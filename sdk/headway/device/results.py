@@ -11,16 +11,20 @@ from headway.device.state import Phase
 
 @dataclass(frozen=True, slots=True)
 class Problem:
-    """Why something did not work: a code, one sentence, and what to do next."""
+    """Why something did not work: a code, one sentence, what to do next, and the family of error it was.
+
+    ``family`` is that of :mod:`headway.contract.errors`, or ``failed`` where no error was raised.
+    """
 
     code: str
     message: str
     hint: str
+    family: str = "failed"
 
     @classmethod
     def of(cls, error: HeadwayError) -> Problem:
         """The problem of an error."""
-        return cls(error.code, error.message, error.hint)
+        return cls(error.code, error.message, error.hint, error.family)
 
 
 @dataclass(frozen=True, slots=True)
