@@ -390,12 +390,3 @@ def busy(tmp_path_factory: pytest.TempPathFactory) -> Path:
         return mb.tile(x=mb.reduce_mean(x=mb.layer_norm(x=cut, axes=[-1]), axes=[1]), reps=[1, 2])
 
     return save_program(body, {"x": ROW}, tmp_path_factory.mktemp("busy") / "busy.mlpackage")
-
-
-def test_the_operations_of_transformer_encoders_are_all_there() -> None:
-    needed = (
-        "linear matmul add sub mul real_div softmax relu gelu tanh silu layer_norm reshape transpose gather cast "
-        "concat pad slice_by_index expand_dims squeeze split reduce_mean reduce_sum rsqrt pow select conv batch_norm"
-    )
-    assert not set(needed.split()) - set(EMITTERS)
-    assert len(FOLDERS) == 7
