@@ -23,13 +23,14 @@ def train(
     run_folder: Annotated[Path, typer.Option("--run", help="Where the run lives.")] = Path("runs/train"),
     corpora: Annotated[Path | None, typer.Option(help="Folder of the unlabelled corpora.")] = None,
     steps: Annotated[str | None, typer.Option(help="Only these steps, separated by commas.")] = None,
+    threads: Annotated[int | None, typer.Option(min=1, help="Threads, if not the configuration's.")] = None,
     resume: Annotated[bool, typer.Option("--resume", help="Go on in the run folder.")] = False,
 ) -> None:
     """Run the steps of CONFIG and leave the release in RUN/release."""
     settings = read_config(config)
     if not resume and not steps and run_folder.exists():
         shutil.rmtree(_own(run_folder))
-    run = Run(settings, Places(config.resolve().parent, run_folder, teacher, corpora))
+    run = Run(settings, Places(config.resolve().parent, run_folder, teacher, corpora, threads))
     run_steps(run, steps.split(",") if steps else None)
     typer.echo(f"Release: {run_folder / 'release'}")
 

@@ -17,7 +17,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from headway_trainer.answers import Answers
-from headway_trainer.data.batches import collate, epoch_batches, ordered_batches
+from headway_trainer.data.batches import collate, epoch_batches, masked, ordered_batches
 from headway_trainer.data.examples import UNLABELLED, Examples
 from headway_trainer.evaluate import Accuracy
 from headway_trainer.loop import Plan, Rows, train
@@ -65,7 +65,7 @@ def distil_task(
     def loss_of(rows: Rows) -> tuple[Tensor, int]:
         batch = collate(inputs.train.ids, rows, inputs.pad_id)
         mask = batch.attention_mask
-        out = student(_noisy(batch.input_ids, mask, config.masked, inputs.mask_id), mask)
+        out = student(masked(batch, config.masked, inputs.mask_id), mask)
         told = inputs.answers.logits[batch.rows]
         loss = config.alpha * soft_loss(out.logits, told, config.temperature)
         loss = loss + (1 - config.alpha) * _hard_loss(out.logits, labels[batch.rows])
@@ -97,12 +97,6 @@ def _hard_loss(logits: Tensor, labels: Tensor) -> Tensor:
     if not bool(kept.any()):
         return logits.sum() * 0.0
     return functional.cross_entropy(logits[kept], labels[kept])
-
-
-def _noisy(input_ids: Tensor, mask: Tensor, share: float, mask_id: int) -> Tensor:
-    hit = (torch.rand(input_ids.shape) < share) & mask.bool()
-    hit[:, 0] = False
-    return input_ids.masked_fill(hit, mask_id)
 
 
 @torch.no_grad()

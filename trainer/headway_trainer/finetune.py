@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from headway_trainer.data.batches import collate, epoch_batches, ordered_batches
+from headway_trainer.data.batches import collate, epoch_batches, masked, ordered_batches
 from headway_trainer.data.examples import Examples
 from headway_trainer.evaluate import Accuracy
 from headway_trainer.loop import Plan, Rows, train
@@ -21,28 +21,43 @@ from headway_trainer.optimiser import Schedule
 
 @dataclass(frozen=True, slots=True)
 class FinetuneConfig:
-    """How the teacher is fine-tuned; `dropout` is the classifier's, `patience` the epochs without gain allowed."""
+    """How the teacher is fine-tuned; `dropout` is the classifier's, `patience` the epochs without gain allowed.
+
+    `masked` is the share of tokens hidden from it, `average` the decay of the moving average of its weights.
+    """
 
     epochs: int = 4
     batch_size: int = 32
     dropout: float = 0.1
+    masked: float = 0.0
     patience: int | None = 2
+    average: float = 0.0
     schedule: Schedule = field(default_factory=lambda: Schedule(learning_rate=8e-5))
 
 
 def finetune(
-    teacher: Teacher, rows: Examples, dev: Examples, config: FinetuneConfig, seed: int, pad_id: int, path: Path
+    teacher: Teacher,
+    rows: Examples,
+    dev: Examples,
+    config: FinetuneConfig,
+    seed: int,
+    special: tuple[int, int],
+    path: Path,
 ) -> dict[str, Any]:
-    """Train `teacher` in place, leave its best state in `path` and in `teacher`, and return the facts."""
+    """Train `teacher` in place, leave its best state in `path` and in `teacher`, and return the facts.
+
+    `special` are the ids of padding and of the mask token.
+    """
+    pad_id, mask_id = special
     labels = torch.tensor(rows.labels)
 
     def loss_of(chosen: Rows) -> tuple[Tensor, int]:
         batch = collate(rows.ids, chosen, pad_id)
-        out = teacher(batch.input_ids, batch.attention_mask)
+        out = teacher(masked(batch, config.masked, mask_id), batch.attention_mask)
         return functional.cross_entropy(out.logits, labels[batch.rows]), int(batch.attention_mask.sum())
 
     rounds = [epoch_batches(rows.lengths, config.batch_size, seed, epoch) for epoch in range(config.epochs)]
-    plan = Plan("teacher", rounds, config.schedule, seed, config.patience)
+    plan = Plan("teacher", rounds, config.schedule, seed, config.patience, config.average)
     return train(plan, teacher, loss_of, path, lambda: correct(teacher, dev, pad_id).value).facts()
 
 

@@ -43,7 +43,7 @@ def run_steps(run: Run, chosen: Sequence[str] | None = None) -> dict[str, dict[s
     unknown = sorted(set(chosen or ()) - set(STEPS))
     if unknown:
         raise RefusedError("train.step", f"There is no step {unknown[0]}.", hint=f"Steps are {', '.join(STEPS)}.")
-    torch.set_num_threads(run.config.threads)
+    torch.set_num_threads(run.places.threads or run.config.threads)
     results: dict[str, dict[str, Any]] = {}
     for name, step in STEPS.items():
         if chosen and name not in chosen:

@@ -34,6 +34,7 @@ class Places:
     run_folder: Path
     teacher: str
     corpora: Path | None = None
+    threads: int | None = None
 
 
 class Run:

@@ -48,10 +48,10 @@ def teacher(run: Run) -> dict[str, Any]:
     """Fine-tune the teacher."""
     tutor = run.new_teacher()
     path = run.folder("teacher") / "model.pt"
-    pad = run.tokenizer.pad_id
+    special = (run.tokenizer.pad_id, run.mask_id)
     config = run.config.teacher.finetune
-    facts = finetune(tutor, run.examples("train"), run.examples("dev"), config, run.config.seed, pad, path)
-    return {**facts, "test": teacher_correct(tutor, run.examples("test"), pad).to_json()}
+    facts = finetune(tutor, run.examples("train"), run.examples("dev"), config, run.config.seed, special, path)
+    return {**facts, "test": teacher_correct(tutor, run.examples("test"), run.tokenizer.pad_id).to_json()}
 
 
 def second_opinion(run: Run) -> dict[str, Any]:
@@ -71,9 +71,9 @@ def second_opinion(run: Run) -> dict[str, Any]:
 
 
 def general(run: Run) -> dict[str, Any]:
-    """Initialise the student from the teacher's embeddings and distil on unlabelled text."""
+    """Initialise the student from the pretrained teacher's embeddings and distil its states on unlabelled text."""
     student = run.new_student()
-    tutor = run.tuned_teacher()
+    tutor = run.new_teacher()
     ids = _general_ids(run)
     counts = torch.bincount(torch.tensor(list(chain.from_iterable(ids))), minlength=len(run.tokenizer.tokens))
     table = tutor.encoder.get_input_embeddings().weight.detach()

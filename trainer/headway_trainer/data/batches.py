@@ -45,6 +45,13 @@ def ordered_batches(lengths: Sequence[int], batch_size: int) -> list[list[int]]:
     return [order[i : i + batch_size] for i in range(0, len(order), batch_size)]
 
 
+def masked(batch: Batch, share: float, mask_id: int) -> Tensor:
+    """Return the batch's ids with a random `share` of the tokens hidden, never the first one or padding."""
+    hit = (torch.rand(batch.input_ids.shape) < share) & batch.attention_mask.bool()
+    hit[:, 0] = False
+    return batch.input_ids.masked_fill(hit, mask_id)
+
+
 def collate(ids: Sequence[Sequence[int]], rows: Sequence[int], pad_id: int, length: int | None = None) -> Batch:
     """Pad the chosen rows to `length`, or to the longest of them."""
     width = length or max(len(ids[row]) for row in rows)
