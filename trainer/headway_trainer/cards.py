@@ -50,7 +50,7 @@ def base_card(config: RunConfig, facts: Facts) -> dict[str, Any]:
             **{k: v for k, v in facts["second-opinion"].items() if k not in _LEFT_OUT},
         },
         "initialisation": (
-            "Word embeddings are the fine-tuned teacher's, projected onto their "
+            "Word embeddings are the pretrained teacher's, projected onto their "
             f"{config.student.embedding} leading principal directions "
             f"({100 * facts['distil-general']['embedding_variance_kept']:.1f} % of the variance by use in the "
             "training texts); all other weights start at random from the seed."
@@ -84,7 +84,7 @@ def head_card(config: RunConfig, head: HeadConfig, facts: Facts) -> dict[str, An
         "labels": list(config.data.labels),
         "layers": [*head.hidden, len(config.data.labels)],
         "data": _data(config, facts["prepare"])["labelled"],
-        "fitted_on": "features of the exported int8 base, computed by headway.coreml",
+        "fitted_on": f"features of the exported int8 base, computed by headway.coreml; rows of {scores['fitted_on']}",
         "config": asdict(head),
         "chosen_weight_decay": fitted["weight_decay"],
         "figures": {"dev": scores["dev"], "test": scores["test"], "confusion_test": scores["confusion_test"]},

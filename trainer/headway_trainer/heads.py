@@ -7,7 +7,7 @@ so equal features give equal bytes.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise
 from typing import Any
 
@@ -26,7 +26,8 @@ Float32 = NDArray[np.float32]
 class HeadConfig:
     """One head: its release name, widths between features and labels, candidate weight decays, training of the rest.
 
-    `learning_rate` is the default that the device's training uses; the spec allows 0 to 1.
+    `learning_rate` is the default that the device's training uses; the spec allows 0 to 1. With `refit` the head is
+    fitted once more, on train and dev together, with the weight decay and the epochs that dev chose.
     """
 
     name: str
@@ -36,6 +37,7 @@ class HeadConfig:
     batch_size: int = 64
     fit_learning_rate: float = 1e-3
     learning_rate: float = 0.01
+    refit: bool = False
     seed: int = 1
 
 
@@ -49,10 +51,11 @@ class Rows:
 
 @dataclass(frozen=True, slots=True)
 class FittedHead:
-    """Weights by Core ML key, what was chosen, and how many dev rows are right."""
+    """Weights by Core ML key, what dev chose, and how many dev rows were right before they were fitted on."""
 
     weights: dict[str, Float32]
     weight_decay: float
+    epochs: int
     dev_correct: int
 
 
@@ -75,12 +78,28 @@ def fit_head(config: HeadConfig, train: Rows, dev: Rows, classes: int) -> Fitted
     """Fit once per candidate weight decay and keep the one with most dev rows right, the first of equals."""
     best: FittedHead | None = None
     for decay in config.weight_decays:
-        fit = _fit_dense if config.hidden else _fit_convex
-        network, right = fit(config, train, dev, classes, decay)
-        if best is None or right > best.dev_correct:
-            best = FittedHead(_weights(network), decay, right)
+        found = _fitted(config, train, dev, classes, decay)
+        if best is None or found.dev_correct > best.dev_correct:
+            best = found
     assert best is not None, "a head configuration names at least one weight decay"
-    return best
+    if not config.refit:
+        return best
+    chosen = replace(config, epochs=best.epochs)
+    again = _fitted(chosen, _both(train, dev), None, classes, best.weight_decay)
+    return replace(best, weights=again.weights)
+
+
+def _both(first: Rows, second: Rows) -> Rows:
+    labels = np.concatenate([first.labels, second.labels])
+    return Rows(np.concatenate([first.features, second.features]), labels)
+
+
+def _fitted(config: HeadConfig, train: Rows, dev: Rows | None, classes: int, decay: float) -> FittedHead:
+    """Fit on `train`; where `dev` is given a hidden layer keeps its best epoch there, else that of the last."""
+    if config.hidden:
+        return _fit_dense(config, train, dev, classes, decay)
+    network = _fit_convex(config, train, classes, decay)
+    return FittedHead(_weights(network), decay, config.epochs, _correct(network, dev))
 
 
 def _network(config: HeadConfig, width: int, classes: int) -> nn.Sequential:
@@ -92,7 +111,7 @@ def _network(config: HeadConfig, width: int, classes: int) -> nn.Sequential:
     return nn.Sequential(*parts[:-1])
 
 
-def _fit_convex(config: HeadConfig, train: Rows, dev: Rows, classes: int, decay: float) -> tuple[nn.Sequential, int]:
+def _fit_convex(config: HeadConfig, train: Rows, classes: int, decay: float) -> nn.Sequential:
     network = _network(config, train.features.shape[1], classes)
     nn.init.zeros_(network[0].weight)  # type: ignore[arg-type]
     nn.init.zeros_(network[0].bias)  # type: ignore[arg-type]
@@ -107,29 +126,31 @@ def _fit_convex(config: HeadConfig, train: Rows, dev: Rows, classes: int, decay:
         return value
 
     solver.step(loss)  # type: ignore[no-untyped-call]
-    return network, _correct(network, dev)
+    return network
 
 
-def _fit_dense(config: HeadConfig, train: Rows, dev: Rows, classes: int, decay: float) -> tuple[nn.Sequential, int]:
+def _fit_dense(config: HeadConfig, train: Rows, dev: Rows | None, classes: int, decay: float) -> FittedHead:
     network = _network(config, train.features.shape[1], classes)
     tuner = torch.optim.AdamW(network.parameters(), lr=config.fit_learning_rate, weight_decay=decay)
     inputs, labels = torch.from_numpy(train.features), torch.from_numpy(train.labels)
     order = torch.Generator().manual_seed(config.seed)
-    best, kept = -1, network.state_dict()
-    for _ in range(config.epochs):
+    best: FittedHead | None = None
+    for epoch in range(1, config.epochs + 1):
         for rows in torch.split(torch.randperm(len(labels), generator=order), config.batch_size):
             tuner.zero_grad()
             torch.autograd.backward(functional.cross_entropy(network(inputs[rows]), labels[rows]))
             tuner.step()
         right = _correct(network, dev)
-        if right > best:
-            best, kept = right, {name: value.clone() for name, value in network.state_dict().items()}
-    network.load_state_dict(kept)
-    return network, best
+        if best is None or dev is None or right > best.dev_correct:
+            best = FittedHead(_weights(network), decay, epoch, right)
+    assert best is not None, "a head with a hidden layer is trained for at least one epoch"
+    return best
 
 
 @torch.no_grad()
-def _correct(network: nn.Module, rows: Rows) -> int:
+def _correct(network: nn.Module, rows: Rows | None) -> int:
+    if rows is None:
+        return 0
     chosen = network(torch.from_numpy(rows.features)).argmax(1)
     return int((chosen == torch.from_numpy(rows.labels)).sum())
 
