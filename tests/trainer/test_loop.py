@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+import io
+import re
+import resource
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -11,8 +16,10 @@ torch = pytest.importorskip("torch", reason="training needs the extra trainer")
 from headway.contract.errors import RefusedError
 from headway_trainer import checkpoint
 from headway_trainer.average import Average
+from headway_trainer.files import write_text
 from headway_trainer.loop import Outcome, Plan, train
 from headway_trainer.optimiser import Schedule
+from headway_trainer.progress import Progress, duration
 
 
 class Interrupted(Exception):
@@ -29,6 +36,7 @@ class Bench:
         self.path, self.steps, self.scores = folder / "model.pt", 0, list(scores or [])
         rounds = [[[0, 1, 2], [3, 4, 5]], [[6, 7, 8], [9, 10, 11]], [[0, 5, 9], [1, 2, 3]]]
         self.plan = Plan("bench", rounds, Schedule(0.05), seed=1)
+        self.save_every_s = 300.0
 
     def run(self, break_at: int | None = None, patience: int | None = None, average: float = 0.0) -> Outcome:
         def loss_of(rows: list[int]) -> tuple[torch.Tensor, int]:
@@ -37,7 +45,8 @@ class Bench:
                 raise Interrupted
             return (self.model(self.x[rows]) - 1).square().mean(), 3
 
-        plan = Plan(self.plan.name, self.plan.rounds, self.plan.schedule, self.plan.seed, patience, average)
+        kept = self.plan
+        plan = Plan(kept.name, kept.rounds, kept.schedule, kept.seed, patience, average, self.save_every_s)
         score = (lambda: self.scores.pop(0)) if self.scores else None
         return train(plan, self.model, loss_of, self.path, score)
 
@@ -100,12 +109,119 @@ def test_patience_ends_early(tmp_path: Path) -> None:
     assert bench.run(patience=1).scores == [0.9, 0.5]
 
 
-def test_a_loss_that_is_no_number_stops(tmp_path: Path) -> None:
+def test_a_checkpoint_within_a_round_goes_on_at_the_next_batch(tmp_path: Path) -> None:
+    (tmp_path / "a").mkdir()
+    (tmp_path / "b").mkdir()
+    whole = Bench(tmp_path / "a")
+    whole.run(average=0.9)
+    broken = Bench(tmp_path / "b")
+    broken.save_every_s = 0.0
+    with pytest.raises(Interrupted):
+        broken.run(break_at=4, average=0.9)
+    again = Bench(tmp_path / "b")
+    again.run(average=0.9)
+    assert again.steps == 3, "the batch of the second round that was done is not done again"
+    assert again.weights() == whole.weights()
+
+
+@pytest.mark.parametrize("poison", [float("nan"), float("inf")])
+def test_a_loss_that_is_no_number_stops_and_loses_nothing(tmp_path: Path, poison: float) -> None:
     bench = Bench(tmp_path)
-    bench.x = bench.x * float("nan")
-    with pytest.raises(RefusedError) as caught:
-        bench.run()
+    with pytest.raises(Interrupted):
+        bench.run(break_at=4)
+    before = (tmp_path / "model.latest.pt").read_bytes()
+    ill = Bench(tmp_path)
+    ill.x = ill.x * poison
+    with pytest.raises(RefusedError, match="at step 3") as caught:
+        ill.run()
     assert caught.value.code == "train.diverged"
+    assert "--resume" in caught.value.hint
+    assert (tmp_path / "model.latest.pt").read_bytes() == before
+    assert all(value == value for value in ill.weights()), "no weight was touched"
+
+
+def test_a_gradient_that_is_no_number_stops(tmp_path: Path) -> None:
+    bench = Bench(tmp_path)
+    start = bench.weights()
+
+    def loss_of(rows: list[int]) -> tuple[torch.Tensor, int]:
+        # The square root of zero is a fine loss with an infinite slope.
+        return (bench.model[0].weight * 0).sum().abs().sqrt(), 3
+
+    with pytest.raises(RefusedError, match="gradient"):
+        train(bench.plan, bench.model, loss_of, bench.path)
+    assert bench.weights() == start
+
+
+@contextmanager
+def nearly_full_disk(most_bytes: int) -> Iterator[None]:
+    """Let no file grow beyond `most_bytes`: the kernel refuses writes as it does on a full disk."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (most_bytes, hard))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+
+
+def test_a_full_disk_leaves_the_last_checkpoint_and_the_run_goes_on(tmp_path: Path) -> None:
+    (tmp_path / "a").mkdir()
+    (tmp_path / "b").mkdir()
+    whole = Bench(tmp_path / "a")
+    whole.run()
+    with pytest.raises(Interrupted):
+        Bench(tmp_path / "b").run(break_at=4)
+    before = (tmp_path / "b/model.latest.pt").read_bytes()
+    with nearly_full_disk(1000), pytest.raises(RefusedError, match="disk is full") as caught:
+        Bench(tmp_path / "b").run()
+    assert caught.value.code == "train.disk"
+    assert (tmp_path / "b/model.latest.pt").read_bytes() == before
+    assert not list((tmp_path / "b").glob("*.partial"))
+    again = Bench(tmp_path / "b")
+    again.run()
+    assert again.weights() == whole.weights()
+
+
+def test_facts_on_a_full_disk_stay_as_they_were(tmp_path: Path) -> None:
+    path = tmp_path / "facts.json"
+    write_text(path, "old\n")
+    with nearly_full_disk(1000), pytest.raises(RefusedError, match="disk is full"):
+        write_text(path, "x" * 5000)
+    assert path.read_text("utf-8") == "old\n"
+    assert [found.name for found in tmp_path.iterdir()] == ["facts.json"]
+
+
+@pytest.mark.parametrize("content", [b"", b"no checkpoint", b"PK\x03\x04 cut short"])
+def test_a_damaged_checkpoint_is_named(tmp_path: Path, content: bytes) -> None:
+    path = tmp_path / "model.pt"
+    path.write_bytes(content)
+    with pytest.raises(RefusedError, match="no whole checkpoint") as caught:
+        checkpoint.load(path)
+    assert caught.value.code == "train.checkpoint"
+
+
+def test_the_curve_depends_on_steps_and_not_on_time() -> None:
+    said = io.StringIO()
+    progress = Progress("bench", 1000, stream=said)
+    for step in range(1000):
+        progress.advance(1000.0 - step, 5)
+    assert [at for at, _ in progress.curve] == list(range(5, 1001, 5))
+    assert said.getvalue().count("\n") == 1, "one line at the end: it took less than the interval"
+    assert re.search(r"bench 1000/1000 loss \d+\.\d+ \d+ tokens/s ETA 0 s", said.getvalue())
+
+
+def test_a_pass_without_a_loss_shows_none() -> None:
+    said = io.StringIO()
+    progress = Progress("answers", 2, stream=said)
+    progress.advance(None, 5)
+    progress.advance(None, 5)
+    assert "loss" not in said.getvalue()
+    assert progress.curve == []
+
+
+@pytest.mark.parametrize(("seconds", "said"), [(44.6, "45 s"), (700, "12 min"), (11100, "3 h 05 min")])
+def test_durations_for_people(seconds: float, said: str) -> None:
+    assert duration(seconds) == said
 
 
 def test_a_failed_save_leaves_the_last_checkpoint(tmp_path: Path) -> None:

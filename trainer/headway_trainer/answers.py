@@ -55,5 +55,5 @@ def ask(teacher: Teacher, ids: Sequence[Sequence[int]], pad_id: int, layers: int
                 size = len(ids[row])
                 hidden[row] = guide.hidden[position, :, :size].half()
                 attentions[row] = guide.attentions[position, :, :, :size, :size].half()
-        progress.advance(0.0, int(batch.attention_mask.sum()))
+        progress.advance(None, int(batch.attention_mask.sum()))
     return Answers(logits, hidden, attentions)

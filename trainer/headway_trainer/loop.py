@@ -1,11 +1,13 @@
-"""The one training loop: rounds of batches, a checkpoint after each, the best round on dev kept.
+"""The one training loop: rounds of batches, a checkpoint after each and now and then within, the best round kept.
 
 A round's random numbers depend on the seed and the round alone and a checkpoint holds everything else, so a run that
-was interrupted and resumed does the same arithmetic as one that was not.
+was interrupted and resumed does the same arithmetic as one that was not. A loss or a gradient that is no number stops
+the run before it touches a weight.
 """
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -17,7 +19,7 @@ from torch import Tensor, nn
 from headway_trainer import checkpoint, optimiser
 from headway_trainer.average import Average
 from headway_trainer.optimiser import Schedule
-from headway_trainer.progress import Progress
+from headway_trainer.progress import Progress, finite
 
 Rows = Sequence[int]
 LossOf = Callable[[Rows], tuple[Tensor, int]]
@@ -29,6 +31,7 @@ class Plan:
     """Batches of row numbers by round, the schedule, the seed, how many rounds without gain are allowed.
 
     `average` is the decay of the moving average whose weights are scored and kept; 0 takes the weights as they are.
+    A checkpoint within a round is written when `save_every_s` seconds have gone by since the last one.
     """
 
     name: str
@@ -37,6 +40,7 @@ class Plan:
     seed: int
     patience: int | None = None
     average: float = 0.0
+    save_every_s: float = 300.0
 
     @property
     def steps(self) -> int:
@@ -61,49 +65,97 @@ class Outcome:
         return {"scores": self.scores, "best": self.best, "curve": self.curve}
 
 
+class _Training:
+    """A module under training, with all that a checkpoint must hold to go on as if nothing had happened."""
+
+    def __init__(self, plan: Plan, module: nn.Module, latest: Path) -> None:
+        self.plan, self.module, self.latest = plan, module, latest
+        self.tuner, self.scheduler = optimiser.build(module.named_parameters(), plan.schedule, plan.steps)
+        held = checkpoint.load(latest)
+        self.average = Average(module, plan.average, held["average"] if held else None)
+        self.outcome, self.round, self.batch = Outcome(), 0, 0
+        self._random: dict[str, Any] | None = None
+        if held:
+            module.load_state_dict(held["model"])
+            self.tuner.load_state_dict(held["tuner"])
+            self.scheduler.load_state_dict(held["scheduler"])
+            self.outcome = Outcome(list(held["scores"]), [tuple(point) for point in held["curve"]])
+            self.round, self.batch, self._random = int(held["round"]), int(held["batch"]), held["random"]
+        before = sum(len(batches) for batches in plan.rounds[: self.round]) + self.batch
+        self.progress = Progress(plan.name, plan.steps, before, curve=self.outcome.curve)
+        self._saved = time.monotonic()
+
+    def run_round(self, loss_of: LossOf) -> None:
+        """Train on the batches of the round that are left."""
+        self.module.train()
+        self._seed()
+        batches = self.plan.rounds[self.round]
+        while self.batch < len(batches):
+            loss, tokens = loss_of(batches[self.batch])
+            value = finite(loss.item(), self.plan.name, self.progress.done + 1)
+            norm = optimiser.step(self.tuner, self.scheduler, loss, self.plan.schedule)
+            finite(norm, f"{self.plan.name} (its gradient)", self.progress.done + 1)
+            self.average.update(self.module)
+            self.progress.advance(value, tokens)
+            self.batch += 1
+            if self.batch < len(batches) and time.monotonic() - self._saved >= self.plan.save_every_s:
+                self.save(random=_random_state())
+        self.round, self.batch = self.round + 1, 0
+
+    def save(self, random: dict[str, Any] | None = None) -> None:
+        """Write the checkpoint; within a round, `random` is the state of the generators."""
+        state = {
+            "model": self.module.state_dict(),
+            "tuner": self.tuner.state_dict(),
+            "scheduler": self.scheduler.state_dict(),
+            "average": self.average.state,
+            "round": self.round,
+            "batch": self.batch,
+            "random": random,
+            "scores": self.outcome.scores,
+            "curve": self.outcome.curve,
+        }
+        checkpoint.save(self.latest, state)
+        self._saved = time.monotonic()
+
+    def _seed(self) -> None:
+        if self._random is None:
+            torch.manual_seed(self.plan.seed * 1000 + self.round)
+            return
+        torch.set_rng_state(self._random["cpu"])
+        if self._random["cuda"]:
+            torch.cuda.set_rng_state_all(self._random["cuda"])
+        self._random = None
+
+
 def train(
     plan: Plan, module: nn.Module, loss_of: LossOf, path: Path, score: Callable[[], float] | None = None
 ) -> Outcome:
     """Train `module` in place and leave it, and `path`, in the state of the best round (of the last, without `score`).
 
-    Raises `RefusedError` (`train.diverged`) when the loss is not finite; the last checkpoint stays for a resume.
+    Raises `RefusedError`: `train.diverged` when the loss is not finite, `train.disk` when a checkpoint cannot be
+    written; the last checkpoint stays for a resume.
     """
-    tuner, scheduler = optimiser.build(module.named_parameters(), plan.schedule, plan.steps)
-    latest = path.with_suffix(".latest.pt")
-    held = checkpoint.load(latest)
-    outcome, done = _resume(held, module, tuner, scheduler)
-    average = Average(module, plan.average, held["average"] if held else None)
-    progress = Progress(plan.name, plan.steps, sum(len(batches) for batches in plan.rounds[:done]), curve=outcome.curve)
-    for number in range(done, len(plan.rounds)):
-        module.train()
-        torch.manual_seed(plan.seed * 1000 + number)
-        for rows in plan.rounds[number]:
-            loss, tokens = loss_of(rows)
-            optimiser.step(tuner, scheduler, loss, plan.schedule)
-            average.update(module)
-            progress.advance(loss.item(), tokens)
-        with average.applied(module):
+    training = _Training(plan, module, path.with_suffix(".latest.pt"))
+    outcome = training.outcome
+    while training.round < len(plan.rounds):
+        if training.batch == 0 and _exhausted(outcome.scores, plan.patience):
+            break
+        training.run_round(loss_of)
+        with training.average.applied(module):
             if score is None or _improved(outcome, score(), plan.name):
                 checkpoint.save(path, {"model": module.state_dict()})
-        state = {"model": module.state_dict(), "tuner": tuner.state_dict(), "scheduler": scheduler.state_dict()}
-        facts = {"round": number + 1, "scores": outcome.scores, "curve": outcome.curve, "average": average.state}
-        checkpoint.save(latest, {**state, **facts})
-        if _exhausted(outcome.scores, plan.patience):
-            break
+        training.save()
     kept = checkpoint.load(path)
     assert kept is not None, "the first round always leaves a state"
     module.load_state_dict(kept["model"])
-    latest.unlink(missing_ok=True)
+    training.latest.unlink(missing_ok=True)
     return outcome
 
 
-def _resume(state: dict[str, Any] | None, module: nn.Module, tuner: Any, scheduler: Any) -> tuple[Outcome, int]:
-    if state is None:
-        return Outcome(), 0
-    module.load_state_dict(state["model"])
-    tuner.load_state_dict(state["tuner"])
-    scheduler.load_state_dict(state["scheduler"])
-    return Outcome(list(state["scores"]), [tuple(point) for point in state["curve"]]), int(state["round"])
+def _random_state() -> dict[str, Any]:
+    cuda = torch.cuda.get_rng_state_all() if torch.cuda.is_available() else []
+    return {"cpu": torch.get_rng_state(), "cuda": cuda}
 
 
 def _improved(outcome: Outcome, found: float, name: str) -> bool:

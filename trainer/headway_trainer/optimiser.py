@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable
 from dataclasses import dataclass
 
@@ -44,11 +45,16 @@ def build(parameters: Iterable[tuple[str, nn.Parameter]], schedule: Schedule, st
     return optimiser, LambdaLR(optimiser, factor)
 
 
-def step(optimiser: AdamW, scheduler: LambdaLR, loss: torch.Tensor, schedule: Schedule) -> None:
-    """Back-propagate, clip, update, advance the schedule and clear the gradients."""
+def step(optimiser: AdamW, scheduler: LambdaLR, loss: torch.Tensor, schedule: Schedule) -> float:
+    """Back-propagate, clip, update, advance the schedule and clear the gradients; return the gradient's norm.
+
+    A norm that is not finite leaves the weights as they were.
+    """
     torch.autograd.backward(loss)
-    for group in optimiser.param_groups:
-        nn.utils.clip_grad_norm_(group["params"], schedule.gradient_norm)
-    optimiser.step()
-    scheduler.step()
+    norms = [nn.utils.clip_grad_norm_(group["params"], schedule.gradient_norm) for group in optimiser.param_groups]
+    norm = math.hypot(*(float(value) for value in norms))
+    if math.isfinite(norm):
+        optimiser.step()
+        scheduler.step()
     optimiser.zero_grad(set_to_none=True)
+    return norm

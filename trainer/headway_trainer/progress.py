@@ -1,4 +1,8 @@
-"""Saying where a long step is: rate, loss and time left, one line at a time, and the curve for the facts."""
+"""Saying where a long step is: rate, loss and time left, and the curve for the facts.
+
+On a terminal one line renews itself; elsewhere, as in a log file, a line appears now and then. The curve has a point
+every so many steps, never every so many seconds: the same run gives the same curve on a busy machine.
+"""
 
 from __future__ import annotations
 
@@ -10,10 +14,24 @@ from typing import TextIO
 
 from headway.contract.errors import RefusedError
 
+POINTS = 200
+"""Most points of a curve."""
+
+
+def finite(loss: float, step_name: str, at: int) -> float:
+    """Return the loss. Raises `RefusedError` (`train.diverged`) if it, or what was computed from it, is no number."""
+    if not math.isfinite(loss):
+        raise RefusedError(
+            "train.diverged",
+            f"The loss of {step_name} is {loss} at step {at}.",
+            hint="Lower the learning rate of that step and start again with --resume: the steps before it are kept.",
+        )
+    return loss
+
 
 @dataclass
 class Progress:
-    """Counts steps of one training loop and prints a line every `every_s` seconds."""
+    """Counts the optimiser steps of one training loop, and says where it is every `every_s` seconds."""
 
     step_name: str
     total: int
@@ -24,33 +42,42 @@ class Progress:
 
     def __post_init__(self) -> None:
         """Start the clock at the first step of this process, which after a resume is not step 0."""
+        self._renews = self.stream.isatty()
+        if self._renews:
+            self.every_s = min(self.every_s, 0.5)
         self._started = self._printed = time.monotonic()
         self._first = self.done
         self._tokens = 0
-        self._mean: float | None = None
+        self._mean: float | None = self.curve[-1][1] if self.curve else None
 
-    def advance(self, loss: float, tokens: int) -> None:
-        """Record one optimiser step. Raises `RefusedError` (`train.diverged`) if the loss is no number."""
-        if not math.isfinite(loss):
-            raise RefusedError(
-                "train.diverged",
-                f"The loss of {self.step_name} is {loss} at step {self.done + 1}.",
-                hint="Lower the learning rate of that step; its last checkpoint is as it was.",
-            )
+    def advance(self, loss: float | None, tokens: int) -> None:
+        """Record one optimiser step, or one batch of a pass that has no loss."""
         self.done += 1
         self._tokens += tokens
-        self._mean = loss if self._mean is None else 0.95 * self._mean + 0.05 * loss
+        if loss is not None:
+            self._mean = loss if self._mean is None else 0.95 * self._mean + 0.05 * loss
+            if self.done % max(1, math.ceil(self.total / POINTS)) == 0 or self.done == self.total:
+                self.curve.append((self.done, round(self._mean, 5)))
         now = time.monotonic()
         if now - self._printed >= self.every_s or self.done == self.total:
             self._printed = now
-            self.curve.append((self.done, round(self._mean, 5)))
             self._print(now - self._started)
 
     def _print(self, elapsed_s: float) -> None:
         left_s = elapsed_s / (self.done - self._first) * (self.total - self.done)
         rate = self._tokens / max(elapsed_s, 1e-9)
-        line = (
-            f"{time.strftime('%H:%M:%S')} {self.step_name} {self.done}/{self.total}"
-            f" loss {self._mean:.4f} {rate:.0f} tokens/s ETA {left_s / 60:.1f} min"
-        )
-        print(line, file=self.stream, flush=True)
+        loss = "" if self._mean is None else f" loss {self._mean:.4f}"
+        line = f"{self.step_name} {self.done}/{self.total}{loss} {rate:.0f} tokens/s ETA {duration(left_s)}"
+        if self._renews:
+            end = "\n" if self.done == self.total else ""
+            print(f"\r\x1b[2K{line}", file=self.stream, end=end, flush=True)
+        else:
+            print(f"{time.strftime('%H:%M:%S')} {line}", file=self.stream, flush=True)
+
+
+def duration(seconds: float) -> str:
+    """Return a time span for a person: `45 s`, `12 min`, `3 h 05 min`."""
+    if seconds < 90:
+        return f"{seconds:.0f} s"
+    minutes = round(seconds / 60)
+    return f"{minutes} min" if minutes < 90 else f"{minutes // 60} h {minutes % 60:02d} min"
