@@ -12,7 +12,7 @@ from flask_openapi.openapi import OpenAPI
 from werkzeug.middleware.proxy_fix import ProxyFix
 
 from headway import __version__
-from headway_server.api import delivering, devices, errors, operations, publishing, reading
+from headway_server.api import delivering, devices, errors, operations, publishing, reading, webhooks
 from headway_server.api.operations import Metrics
 from headway_server.console.views import console
 from headway_server.db.engine import SqlDatabase
@@ -22,6 +22,7 @@ from headway_server.poll import PollFront
 from headway_server.ports import EXTENSION, Clock, Database, ModelExaminer, Ports, PublicStore
 from headway_server.settings import Settings
 from headway_server.signing.files import FileSigner
+from headway_server.signing.secret import FileSecret
 from headway_server.storage.filesystem import FilesystemStore
 from headway_server.storage.s3 import S3Location, S3Store
 
@@ -51,6 +52,7 @@ def make_ports(
         database=database or SqlDatabase(settings.resolved_database_url),
         store=store or make_store(settings),
         signer=FileSigner(settings.keys_dir),
+        secret=FileSecret(settings.keys_dir),
         examiner=examiner or make_examiner(settings),
         clock=clock or (lambda: int(time.time())),
         settings=settings,
@@ -88,7 +90,8 @@ def create_app(ports: Ports) -> Server:
     operations.observe(app, metrics)
     errors.install(app)
     limiter = RateLimiter(settings.outcomes_per_s, settings.outcomes_burst)
-    for api in (publishing.api, reading.api, delivering.api, devices.make_api(limiter), operations.make_api(metrics)):
+    parts = (publishing.api, reading.api, delivering.api, webhooks.api)
+    for api in (*parts, devices.make_api(limiter), operations.make_api(metrics)):
         app.register_api(api)
     app.register_blueprint(console)
     app.add_url_rule("/", endpoint="root", view_func=lambda: redirect("/console/"))

@@ -118,6 +118,13 @@ class ModelExaminer(Protocol):
         """Run the golden batch through base and head."""
 
 
+class ServerSecret(Protocol):
+    """One random secret of this server, known to all its processes, kept with the online keys."""
+
+    def derive(self, *purpose: str) -> bytes:
+        """32 bytes that only this server can compute, different for every purpose."""
+
+
 @dataclass(frozen=True, slots=True)
 class Ports:
     """Everything a use case may reach."""
@@ -125,6 +132,7 @@ class Ports:
     database: Database
     store: PublicStore
     signer: OnlineSigner
+    secret: ServerSecret
     examiner: ModelExaminer
     clock: Clock
     settings: Settings

@@ -79,7 +79,7 @@ class ArtifactRecord:
 
 @dataclass(frozen=True, slots=True)
 class BaseRecord:
-    """One version of a base. ``package`` is *the* base digest; ``custom`` its signed facts."""
+    """One version of a base: ``package`` is *the* base digest, ``custom`` its signed facts, ``publisher`` its sender."""
 
     app: str
     base_id: str
@@ -94,11 +94,15 @@ class BaseRecord:
     checked: str
     state: str
     created_at: int
+    publisher: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class HeadRecord:
-    """One release of a head. ``custom`` are its signed facts, ``checked`` how its bytes were examined here."""
+    """One release of a head.
+
+    ``custom`` are its signed facts, ``checked`` how its bytes were examined here, ``publisher`` the token that sent it.
+    """
 
     app: str
     base_id: str
@@ -116,6 +120,7 @@ class HeadRecord:
     checked: str
     state: str
     created_at: int
+    publisher: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -227,3 +232,72 @@ class AuditRecord:
     subject: str
     request: str
     data: JsonObject = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class WebhookRecord:
+    """Where an app's events are sent. The secret is derived from ``secret_version``; it stands nowhere."""
+
+    app: str
+    id: str
+    url: str
+    events: tuple[str, ...]
+    note: str
+    secret_version: int
+    rotated_at: int | None
+    created_at: int
+
+
+DELIVERY_STATES = ("pending", "delivered", "dead")
+
+
+@dataclass(frozen=True, slots=True)
+class DeliveryRecord:
+    """One message to one webhook. ``body`` are the exact bytes signed; ``status`` and ``error`` of the last attempt."""
+
+    seq: int
+    message: str
+    app: str
+    webhook: str
+    event: str
+    body: str
+    state: str
+    attempts: int
+    next_at: int
+    created_at: int
+    finished_at: int | None = None
+    status: int | None = None
+    error: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class MarkRecord:
+    """One change of an alias or a label; ``value`` None: it was removed.
+
+    An alias (``release`` empty) is a key whose value is a release; a label is a key of one release with any value.
+    ``name`` is empty for a mark on a base, whose releases are its versions.
+    """
+
+    app: str
+    base_id: str
+    name: str
+    release: str
+    key: str
+    seq: int
+    value: str | None
+    actor: str
+    note: str
+    at: int
+
+
+@dataclass(frozen=True, slots=True)
+class FoundRecord:
+    """A release that a search found: a head (``name`` set) or a base version (``name`` empty)."""
+
+    base_id: str
+    name: str
+    release: str
+    digest: Digest
+    state: str
+    publisher: str | None
+    created_at: int

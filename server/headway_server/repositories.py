@@ -28,6 +28,8 @@ from headway_server.records import (
     TargetFile,
     TokenRecord,
 )
+from headway_server.repositories_marks import Marks, Search
+from headway_server.repositories_webhooks import Limits, Webhooks
 
 
 class Apps(Protocol):
@@ -215,6 +217,9 @@ class Audit(Protocol):
     def all(self, app: str | None, limit: int = 200, before: int | None = None) -> tuple[AuditRecord, ...]:
         """The newest events, newest first; ``before`` is an event id to page on from."""
 
+    def has(self, app: str, action: str, subject: str) -> bool:
+        """Whether such an event was written down."""
+
 
 class Transaction(Protocol):
     """All repositories inside one transaction."""
@@ -254,6 +259,22 @@ class Transaction(Protocol):
     @property
     def audit(self) -> Audit:
         """The audit log."""
+
+    @property
+    def marks(self) -> Marks:
+        """Aliases and labels."""
+
+    @property
+    def search(self) -> Search:
+        """Finding releases."""
+
+    @property
+    def webhooks(self) -> Webhooks:
+        """Webhooks and their outbox."""
+
+    @property
+    def limits(self) -> Limits:
+        """Shared rate limits."""
 
 
 class Database(Protocol):

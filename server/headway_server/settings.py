@@ -55,6 +55,29 @@ class Settings(BaseSettings):
     resign_after_s: int = Field(default=86_400, ge=1)
     """``headway server tick`` signs the timestamp anew when it is older than this."""
 
+    api_per_s: float = Field(default=100.0, gt=0)
+    """Publisher API requests per second and token, in the long run, over all workers together."""
+    api_burst: int = Field(default=2000, ge=1)
+    """Publisher API requests that one token may send at once after being quiet."""
+    login_failures_per_s: float = Field(default=0.2, gt=0)
+    """Requests with a wrong token per second and source address, in the long run, over all workers together."""
+    login_failures_burst: int = Field(default=50, ge=1)
+    """Requests with a wrong token that one source may send at once; further ones are answered with 429."""
+
+    webhook_every_s: float = Field(default=5.0, ge=0)
+    """How often a serving process looks for webhook messages to send; 0: only ``headway server tick`` sends."""
+    webhook_timeout_s: float = Field(default=10.0, gt=0, le=120)
+    """Time for one attempt as a whole, from looking up the address to the end of the answer."""
+    webhook_attempts: int = Field(default=10, ge=1, le=50)
+    """Attempts before a message is dead; with the default waits the last one is 9 to 18 hours after the first."""
+    webhook_first_wait_s: int = Field(default=20, ge=1)
+    """Wait before the second attempt; each further wait is three times as long, up to ``webhook_most_wait_s``."""
+    webhook_most_wait_s: int = Field(default=6 * 3600, ge=1)
+    webhook_keep_s: int = Field(default=30 * 86_400, ge=60)
+    """How long delivered and dead messages stay in the list."""
+    webhook_private_networks: bool = False
+    """Let webhooks reach loopback and private addresses, and use plain HTTP. Off, or any admin token reaches inside."""
+
     validation_timeout_s: float = Field(default=120.0, gt=0)
     """Wall-clock limit of one validation or proof of an uploaded model."""
     validation_max_bytes: int = Field(default=4 * 2**30, ge=256 * 2**20)

@@ -6,6 +6,7 @@ from headway_server.app import create_app, make_ports
 from headway_server.logs import configure
 from headway_server.publication.mirror import mirror_all
 from headway_server.settings import Settings
+from headway_server.watch import Watch
 
 _settings = Settings()
 configure(json_lines=_settings.log_json)
@@ -13,3 +14,4 @@ _ports = make_ports(_settings)
 mirror_all(_ports)
 application = create_app(_ports).wsgi
 """The WSGI application."""
+Watch(_ports).start()

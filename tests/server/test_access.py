@@ -64,6 +64,8 @@ def test_no_way_into_another_app(server: Server, published: PublisherWorld, cloc
         "release": "1",
         "rollout": rollout,
         "token": stolen.split("_")[2],
+        "webhook": "0" * 16,
+        "message": "msg_" + "0" * 24,
     }
     bodies: dict[str, object] = {
         "/v1/apps/{app}/trust": {"root": "", "targets": "", "delegated": {}},
@@ -72,6 +74,7 @@ def test_no_way_into_another_app(server: Server, published: PublisherWorld, cloc
             "base_id": "kd", "name": "topic", "release": 2, "manifest": "", "custom": {}, "proof": {},
         },
         "/v1/apps/{app}/tokens": {"scopes": ["admin"]},
+        "/v1/apps/{app}/webhooks": {"url": "https://example.net", "events": ["recall.issued"]},
         "/v1/apps/{app}/channels/{channel}/{base_id}": {"poll_after_s": 60},
         "/v1/apps/{app}/channels/{channel}/{base_id}/preview/{name}": {"profiles": [{}]},
         "/v1/apps/{app}/channels/{channel}/{base_id}/offers/{name}": {"release": 1, "permyriad": 1},

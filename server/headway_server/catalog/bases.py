@@ -6,7 +6,7 @@ same manifest is harmless.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from headway.contract.digests import digest_of
 from headway.contract.errors import RefusedError
@@ -51,7 +51,7 @@ def register(ports: Ports, actor: Actor, app: str, upload: BaseUpload) -> tuple[
     digest = digest_of(upload.manifest)
     if present is not None:
         return same_release(present, present.manifest == digest), False
-    record = _examined(ports, app, upload, manifest)
+    record = replace(_examined(ports, app, upload, manifest), publisher=actor.name)
     if upload.dry_run:
         return record, True
     with ports.database.write(app) as tx:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from headway.contract.compat import SENTENCES, HostProfile, Incompatible, judge
 from headway.contract.digests import digest_of
@@ -82,7 +82,7 @@ def register(ports: Ports, actor: Actor, app: str, upload: HeadUpload) -> Regist
         return Registered(present, (), new=False)
     proofs = stated_proofs(upload.proofs, target, manifest.file(GOLDEN).digest)
     examination = examine(ports, app, manifest, fresh, proofs)
-    record = _record(ports, app, upload, target, labels, examination)
+    record = replace(_record(ports, app, upload, target, labels, examination), publisher=actor.name)
     edges = _edges(ports, record, target, proofs, examination, fresh)
     if not upload.dry_run:
         _keep(ports, actor, upload, record if present is None else present, edges, new=present is None)

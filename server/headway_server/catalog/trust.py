@@ -13,7 +13,7 @@ from headway.trust.online import OnlineKeys
 from headway.trust.repository import TrustFiles
 from headway.trust.verify import VerifiedRole, verify_role_update, verify_root_update, verify_trust
 from headway_server.catalog import apps
-from headway_server.catalog.signed_releases import follow_bases, follow_heads
+from headway_server.catalog.signed_releases import StateChange, follow_bases, follow_heads
 from headway_server.ports import Actor, Ports, Transaction
 from headway_server.publication import audit
 from headway_server.publication.layout import ONLINE_ROLES
@@ -99,18 +99,22 @@ def _accept(
         raise no_trust(app)
     verified = _verified(ports, app, role, data, current, root.data, targets.data)
     newer = {"root": root.data, "targets": targets.data} | {role: data}
+    changes: tuple[StateChange, ...] = ()
     if role in ("root", "targets"):
         _keeps_online_keys(ports, app, newer["root"], newer["targets"])
         _keeps_roles(tx, app, newer["root"], newer["targets"])
     elif role == "bases":
-        follow_bases(tx, app, verified)
+        changes = follow_bases(tx, app, verified)
     else:
-        follow_heads(tx, app, verified)
+        changes = follow_heads(tx, app, verified)
     add_role(ports, tx, app, role, data)
     if online_keyids(root.data, targets.data)["channels"] != online_keyids(root.data, newer["targets"])["channels"]:
         sign_channels(ports, tx, app)  # what the old key signed counts no more
     waiting = seal(ports, tx, app)
     audit.record(ports, tx, actor, app, "role.publish", role, version=verified.version, digest=verified.digest)
+    for change in changes:
+        facts = {"base_id": change.base_id, "digest": change.digest}
+        audit.record(ports, tx, actor, app, f"{change.kind}.{change.state}", change.subject, **facts)
     return Accepted(role, verified.version, changed=True, waiting_for=waiting)
 
 

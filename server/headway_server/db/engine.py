@@ -17,7 +17,10 @@ from sqlalchemy.engine import make_url
 from headway_server.db import tables
 from headway_server.db.delivery import SqlChannels, SqlOutcomes, SqlRollouts
 from headway_server.db.identity import SqlApps, SqlAudit, SqlTokens
+from headway_server.db.marks import SqlMarks
 from headway_server.db.publishing import SqlArtifacts, SqlReleases, SqlRoles
+from headway_server.db.search import SqlSearch
+from headway_server.db.webhooks import SqlLimits, SqlWebhooks
 
 BUSY_TIMEOUT_MS = 15_000
 
@@ -35,6 +38,10 @@ class SqlTransaction:
         self.rollouts = SqlRollouts(connection)
         self.outcomes = SqlOutcomes(connection)
         self.audit = SqlAudit(connection)
+        self.marks = SqlMarks(connection)
+        self.search = SqlSearch(connection)
+        self.webhooks = SqlWebhooks(connection)
+        self.limits = SqlLimits(connection)
 
 
 class SqlDatabase:

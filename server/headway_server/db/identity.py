@@ -78,3 +78,9 @@ class SqlAudit:
         if before is not None:
             query = query.where(t.audit.c.id < before)
         return many(self._c, query, AuditRecord)
+
+    def has(self, app: str, action: str, subject: str) -> bool:
+        """Whether such an event was written down."""
+        a = t.audit.c
+        query = select(a.id).where(a.app == app, a.action == action, a.subject == subject).limit(1)
+        return self._c.execute(query).first() is not None

@@ -110,6 +110,7 @@ bases = Table(
     Column("checked", Text, nullable=False),
     Column("state", String(16), nullable=False),
     Column("created_at", BigInteger, nullable=False),
+    Column("publisher", String(80)),
     Index(None, "app", "package", unique=True),
 )
 
@@ -132,6 +133,7 @@ heads = Table(
     Column("checked", Text, nullable=False),
     Column("state", String(16), nullable=False),
     Column("created_at", BigInteger, nullable=False),
+    Column("publisher", String(80)),
     Index(None, "app", "head"),
 )
 

@@ -134,7 +134,8 @@ def recall(ports: Ports, actor: Actor, key: ChannelKey, digest: Digest, reason: 
             for rollout in tx.rollouts.all(key.app, key.channel, key.base_id):
                 if rollout.head == digest and rollout.state in ("running", "held", "complete"):
                     tx.rollouts.put(replace(rollout, state="halted", held_by=None, updated_at=ports.clock()))
-            audit.record(ports, tx, actor, key.app, "head.recall", f"{key} {digest}", reason=reason)
+            facts = {"channel": key.channel, "base_id": key.base_id, "digest": digest, "reason": reason}
+            audit.record(ports, tx, actor, key.app, "head.recall", f"{key} {digest}", **facts)
     return new
 
 

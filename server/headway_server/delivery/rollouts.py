@@ -10,7 +10,7 @@ import secrets
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field, replace
 
-from headway.contract.errors import RefusedError
+from headway.contract.errors import JsonScalar, RefusedError
 from headway.contract.versions import parse_name
 from headway_server.delivery.channels import ChannelKey, changing, ensure
 from headway_server.delivery.decide import Counts, Decision, Policy, RolloutState, Stage, decide
@@ -63,7 +63,7 @@ def offer(ports: Ports, actor: Actor, key: ChannelKey, request: OfferRequest) ->
         if record != present:
             _log(ports, tx, record, actor.name, "offer", "Offered by an operator.", {"permyriad": record.permyriad})
             subject = f"{key} {request.name}@{request.release}"
-            audit.record(ports, tx, actor, key.app, "offer.put", subject, permyriad=record.permyriad)
+            audit.record(ports, tx, actor, key.app, "offer.put", subject, **_facts(record))
     return record, fresh
 
 
@@ -82,7 +82,7 @@ def yank(ports: Ports, actor: Actor, key: ChannelKey, name: str, release: int) -
         if present.state != "yanked":
             tx.rollouts.put(record)
             _log(ports, tx, record, actor.name, "yank", "Yanked by an operator.", {})
-            audit.record(ports, tx, actor, key.app, "offer.yank", f"{key} {name}@{release}")
+            audit.record(ports, tx, actor, key.app, "offer.yank", f"{key} {name}@{release}", **_facts(record))
     return record
 
 
@@ -103,7 +103,7 @@ def command(ports: Ports, actor: Actor, app: str, rollout: str, action: str) -> 
         if record != present:
             tx.rollouts.put(record)
             _log(ports, tx, record, actor.name, action, "Ordered by an operator.", {"stage": record.stage})
-            audit.record(ports, tx, actor, app, f"rollout.{action}", rollout, release=record.release)
+            audit.record(ports, tx, actor, app, f"rollout.{action}", rollout, **_facts(record))
     return record
 
 
@@ -120,7 +120,8 @@ def tick(ports: Ports, actor: Actor, app: str, rollout: str) -> tuple[RolloutRec
         record = _decided(ports, present, decision)
         if record != present:
             tx.rollouts.put(record)
-            audit.record(ports, tx, actor, app, f"rollout.{decision.action}", rollout, reason=decision.reason)
+            facts = {**_facts(record), "reason": decision.reason}
+            audit.record(ports, tx, actor, app, f"rollout.{decision.action}", rollout, **facts)
         _log(ports, tx, record, actor.name, decision.action, decision.reason, dict(decision.inputs))
     return record, decision
 
@@ -294,6 +295,12 @@ def _state(record: RolloutRecord) -> RolloutState:
         stage_started_at=record.stage_started_at,
         policy=Policy(**record.policy),
     )
+
+
+def _facts(record: RolloutRecord) -> dict[str, JsonScalar]:
+    """What the audit log, and whoever is told of it, should know of a rollout."""
+    names = ("id", "channel", "base_id", "name", "release", "head", "state", "stage", "permyriad")
+    return {name if name != "id" else "rollout": getattr(record, name) for name in names}
 
 
 def _log(

@@ -1,4 +1,4 @@
-"""The regular job: decide about every rollout, and sign timestamps anew before anyone could miss them.
+"""The regular job: decide about every rollout, sign timestamps anew before anyone could miss them, send webhooks.
 
 Run it every few minutes from a timer (``headway server tick``); running it twice at once is harmless.
 """
@@ -8,6 +8,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from headway_server.delivery.rollouts import tick_all
+from headway_server.maintenance.lateness import alarm
+from headway_server.notifying.sending import forget_old, send_due
 from headway_server.ports import Actor, Ports
 from headway_server.publication import audit
 from headway_server.publication.mirror import mirror
@@ -25,9 +27,13 @@ class Ticked:
 
 def tick(ports: Ports, actor: Actor) -> tuple[Ticked, ...]:
     """Run the regular job for every app."""
+    alarm(ports, actor)
     with ports.database.read() as tx:
         apps = [record.app for record in tx.apps.all()]
-    return tuple(_tick_app(ports, actor, app) for app in apps)
+    done = tuple(_tick_app(ports, actor, app) for app in apps)
+    send_due(ports)
+    forget_old(ports)
+    return done
 
 
 def _tick_app(ports: Ports, actor: Actor, app: str) -> Ticked:
