@@ -10,6 +10,7 @@ from dataclasses import asdict
 from typing import Any
 
 from headway_trainer.config import RunConfig
+from headway_trainer.data.sets import SetConfig
 from headway_trainer.heads import HeadConfig
 
 STEPS = (
@@ -56,7 +57,7 @@ def base_card(config: RunConfig, facts: Facts) -> dict[str, Any]:
             "training texts); all other weights start at random from the seed."
         ),
         "figures": {
-            "set": f"{config.data.title}, test split; accuracy with Wilson 95 % interval",
+            "set": f"{_titles(config)}, test split; accuracy with Wilson 95 % interval",
             "teacher": found["teacher"],
             "student_float32": found["distil-task"],
             "student_int8_training": found["qat"],
@@ -73,17 +74,17 @@ def base_card(config: RunConfig, facts: Facts) -> dict[str, Any]:
     }
 
 
-def head_card(config: RunConfig, head: HeadConfig, facts: Facts) -> dict[str, Any]:
-    """Return the card of one head."""
+def head_card(config: RunConfig, of: SetConfig, head: HeadConfig, facts: Facts) -> dict[str, Any]:
+    """Return the card of one head, which was fitted to the set `of`."""
     fitted, scores = facts["fit-heads"][head.name], facts["evaluate"]["heads"][head.name]
     return {
         "head": head.name,
         "base_id": config.base_id,
         "base_version": config.version,
         "contract": facts["export-base"]["contract"],
-        "labels": list(config.data.labels),
-        "layers": [*head.hidden, len(config.data.labels)],
-        "data": _data(config, facts["prepare"])["labelled"],
+        "labels": list(of.labels),
+        "layers": [*head.hidden, len(of.labels)],
+        "data": _labelled(of, facts["prepare"]),
         "fitted_on": f"features of the exported int8 base, computed by headway.coreml; rows of {scores['fitted_on']}",
         "config": asdict(head),
         "chosen_weight_decay": fitted["weight_decay"],
@@ -95,8 +96,9 @@ def head_card(config: RunConfig, head: HeadConfig, facts: Facts) -> dict[str, An
 def notice(config: RunConfig, prepared: dict[str, Any]) -> str:
     """Return NOTICE.md: the texts that were trained on, with licences and digests, and the teacher."""
     rows = [
-        f"| {config.data.title}, {name} | {config.data.licence} | `{held['digest']}` |"
-        for name, held in prepared["splits"].items()
+        f"| {of.title}, {name} | {of.licence} | `{held['digest']}` |"
+        for of in config.data.labelled
+        for name, held in _splits(of, prepared).items()
         if name != "test"
     ]
     stems = {name: held["digest"] for name, held in prepared["unlabelled"].items()}
@@ -126,8 +128,22 @@ def _data(config: RunConfig, prepared: dict[str, Any]) -> dict[str, Any]:
     unlabelled = [
         {**asdict(source), **prepared["unlabelled"][source.file.split(".", 1)[0]]} for source in config.data.unlabelled
     ]
-    labelled = {"title": config.data.title, "licence": config.data.licence, "splits": prepared["splits"]}
-    return {"labelled": labelled, "unlabelled": unlabelled, "tokenizer": prepared["tokenizer"]}
+    labelled = {of.name: _labelled(of, prepared) for of in config.data.labelled}
+    return {"labelled": labelled.get("", labelled), "unlabelled": unlabelled, "tokenizer": prepared["tokenizer"]}
+
+
+def _labelled(of: SetConfig, prepared: dict[str, Any]) -> dict[str, Any]:
+    held_out = {"held_out": "only its head was fitted"} if of.held_out else {}
+    return {"title": of.title, "licence": of.licence, "splits": _splits(of, prepared), **held_out}
+
+
+def _splits(of: SetConfig, prepared: dict[str, Any]) -> dict[str, Any]:
+    found: dict[str, Any] = (prepared["sets"][of.name] if of.name else prepared)["splits"]
+    return found
+
+
+def _titles(config: RunConfig) -> str:
+    return "; ".join(of.title for of in config.data.labelled)
 
 
 def _training(config: RunConfig, facts: Facts) -> dict[str, Any]:

@@ -1,8 +1,9 @@
 """The configuration of a run: one TOML file, read strictly into frozen dataclasses.
 
 A key that no dataclass knows, or a value of the wrong type, is refused with its path: an option that nothing reads
-must not look as if it worked. Paths of corpora are relative to the file; unlabelled corpora and the teacher may live
-elsewhere and are then found in the folders given on the command line, so that no file names a machine.
+must not look as if it worked. Paths of corpora are relative to the file; labelled and unlabelled corpora and the
+teacher may live elsewhere and are then found in the folders given on the command line, so that no file names a machine.
+A run has one labelled set, described in `[data]` itself, or several, each a `[[data.sets]]`.
 """
 
 from __future__ import annotations
@@ -10,11 +11,13 @@ from __future__ import annotations
 import tomllib
 import types
 import typing
-from dataclasses import MISSING, dataclass, field, fields, is_dataclass
+from dataclasses import MISSING, dataclass, field, fields, is_dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from headway.contract.errors import RefusedError
+from headway.contract.versions import parse_name
+from headway_trainer.data.sets import SetConfig
 from headway_trainer.distil_general import GeneralConfig
 from headway_trainer.distil_task import TaskConfig
 from headway_trainer.finetune import FinetuneConfig
@@ -36,16 +39,39 @@ class Source:
 
 @dataclass(frozen=True, slots=True)
 class DataConfig:
-    """Labelled splits (relative to the configuration), unlabelled files (in the corpora folder), the vocabulary."""
+    """One labelled set or several `sets`, unlabelled files (in the corpora folder), the vocabulary.
 
-    labels: tuple[str, ...]
-    train: str
-    dev: str
-    test: str
-    title: str
-    licence: str
+    Labelled files are relative to the folder of labelled corpora, or to the configuration where none is given.
+    `sampling_temperature` says how often each of several sets is asked (`data.mixing`).
+    """
+
     vocabulary: str
+    labels: tuple[str, ...] = ()
+    train: str | None = None
+    dev: str | None = None
+    test: str | None = None
+    title: str | None = None
+    licence: str | None = None
     unlabelled: tuple[Source, ...] = ()
+    sets: tuple[SetConfig, ...] = ()
+    sampling_temperature: float = 1.0
+
+    @property
+    def labelled(self) -> tuple[SetConfig, ...]:
+        """Every labelled set; where `[data]` itself is the only one, its name is empty.
+
+        Raises `RefusedError` (`train.config`) for a key that is missing, or for a set in both places.
+        """
+        own = {name: getattr(self, name) for name in ("labels", "train", "dev", "test", "title", "licence")}
+        if self.sets:
+            doubled = [name for name, value in own.items() if value]
+            if doubled:
+                raise _refused(f"data: {doubled[0]}", "with [[data.sets]] it belongs into the sets")
+            return self.sets
+        missing = [name for name, value in own.items() if not value]
+        if missing:
+            raise _refused(f"data: {missing[0]}", "it is missing")
+        return (SetConfig(name="", **own),)
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +94,7 @@ class PiecesConfig:
 
 @dataclass(frozen=True, slots=True)
 class RunConfig:
-    """Everything that decides what a run makes."""
+    """Everything that decides what a run makes. Each of `heads` is fitted for each labelled set."""
 
     base_id: str
     version: str
@@ -86,6 +112,10 @@ class RunConfig:
     golden_rows: int = 48
     threads: int = 2
 
+    def heads_of(self, name: str) -> tuple[HeadConfig, ...]:
+        """Return the heads of the set `name`; where there are several sets its name comes before theirs."""
+        return tuple(replace(head, name=f"{name}-{head.name}") for head in self.heads) if name else self.heads
+
 
 def read_config(path: Path) -> RunConfig:
     """Read a configuration. Raises `RefusedError` (`train.config`) and `OSError`."""
@@ -94,7 +124,23 @@ def read_config(path: Path) -> RunConfig:
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise _refused(path.name, f"it is no TOML: {error}") from error
     config: RunConfig = _build(RunConfig, document, path.name)
+    _check_sets(config.data)
     return config
+
+
+def _check_sets(data: DataConfig) -> None:
+    names = [entry.name for entry in data.labelled]
+    for name in names if data.sets else ():
+        parse_name(name, what="set name")
+    if len(set(names)) != len(names):
+        raise _refused("data: sets", "two sets have one name")
+    if all(entry.held_out for entry in data.labelled):
+        raise _refused("data: sets", "all sets are held out, so nothing is taught")
+    for entry in data.labelled:
+        if len(set(entry.labels)) < 2:
+            raise _refused(f"data: {entry.name or 'labels'}", "a set needs two labels at least")
+    if data.sampling_temperature < 1:
+        raise _refused("data: sampling_temperature", "it must be 1 or more")
 
 
 def _build(kind: Any, value: Any, where: str) -> Any:

@@ -2,7 +2,8 @@
 
 The teacher runs once over all rows and its answers are kept in memory, so that every epoch costs the student alone.
 Rows without a label (pieces of training texts) take part with the teacher's answers only. The student reads its
-inputs with a few tokens masked out, the teacher read them whole.
+inputs with a few tokens masked out, the teacher read them whole. With several sets a batch comes from one of them and
+compares that set's columns of the classifier.
 """
 
 from __future__ import annotations
@@ -17,9 +18,10 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from headway_trainer.answers import Answers
-from headway_trainer.data.batches import collate, epoch_batches, masked, ordered_batches
+from headway_trainer.data.batches import collate, masked, ordered_batches
 from headway_trainer.data.examples import UNLABELLED, Examples
-from headway_trainer.evaluate import Accuracy
+from headway_trainer.data.mixing import Mixture, Scored
+from headway_trainer.evaluate import Accuracy, mean_of
 from headway_trainer.loop import Plan, Rows, train
 from headway_trainer.matching import Matching, attention_loss
 from headway_trainer.models.student import Student
@@ -47,11 +49,11 @@ class TaskConfig:
 
 @dataclass(frozen=True, slots=True)
 class TaskInputs:
-    """Training rows with the teacher's answers, dev rows, and the ids of padding and of the mask token."""
+    """Training rows with the teacher's answers, dev rows of each set, the ids of padding and of the mask token."""
 
-    train: Examples
+    train: Mixture
     answers: Answers
-    dev: Examples
+    dev: Sequence[Scored]
     pad_id: int
     mask_id: int
 
@@ -60,27 +62,26 @@ def distil_task(
     student: Student, matching: Matching, inputs: TaskInputs, config: TaskConfig, seed: int, path: Path, name: str
 ) -> dict[str, Any]:
     """Train `student` in place, keep its best epoch on dev, return the facts. Also the loop of step `qat`."""
-    labels = torch.tensor(inputs.train.labels)
+    labels = torch.tensor(inputs.train.rows.labels)
 
     def loss_of(rows: Rows) -> tuple[Tensor, int]:
-        batch = collate(inputs.train.ids, rows, inputs.pad_id)
-        mask = batch.attention_mask
+        batch = collate(inputs.train.rows.ids, rows, inputs.pad_id)
+        mask, span = batch.attention_mask, inputs.train.span(rows)
         out = student(masked(batch, config.masked, inputs.mask_id), mask)
-        told = inputs.answers.logits[batch.rows]
-        loss = config.alpha * soft_loss(out.logits, told, config.temperature)
-        loss = loss + (1 - config.alpha) * _hard_loss(out.logits, labels[batch.rows])
+        own, told = out.logits[:, span], inputs.answers.logits[batch.rows, span]
+        loss = config.alpha * soft_loss(own, told, config.temperature)
+        loss = loss + (1 - config.alpha) * _hard_loss(own, labels[batch.rows])
         if config.hidden_weight or config.attention_weight:
             guide = inputs.answers.guidance(rows, mask.shape[1])
             loss = loss + config.hidden_weight * matching.hidden_loss(out, guide, mask)
             loss = loss + config.attention_weight * attention_loss(out, guide, mask)
         return loss, int(mask.sum())
 
-    lengths = inputs.train.lengths
-    rounds = [epoch_batches(lengths, config.batch_size, seed, epoch) for epoch in range(config.epochs)]
+    rounds = inputs.train.rounds(config.batch_size, config.epochs, seed)
     plan = Plan(name, rounds, config.schedule, seed, config.patience, config.average)
 
     def score() -> float:
-        return correct(student, inputs.dev, inputs.pad_id).value
+        return mean_of([correct(student, rows, inputs.pad_id, span) for rows, span in inputs.dev])
 
     return train(plan, nn.ModuleList([student, matching]), loss_of, path, score).facts()
 
@@ -112,7 +113,7 @@ def predictions(student: Student, ids: Sequence[Sequence[int]], pad_id: int) -> 
     return features, logits
 
 
-def correct(student: Student, examples: Examples, pad_id: int) -> Accuracy:
-    """Return how many rows the student's own classifier labels rightly."""
-    chosen = predictions(student, examples.ids, pad_id)[1].argmax(1)
+def correct(student: Student, examples: Examples, pad_id: int, span: slice) -> Accuracy:
+    """Return how many rows the columns `span` of the student's own classifier label rightly."""
+    chosen = predictions(student, examples.ids, pad_id)[1][:, span].argmax(1)
     return Accuracy(int((chosen == torch.tensor(examples.labels)).sum()), len(examples.labels))

@@ -60,6 +60,11 @@ def accuracy(chosen: Sequence[int], labels: Sequence[int]) -> Accuracy:
     return Accuracy(right, len(labels))
 
 
+def mean_of(scores: Sequence[Accuracy]) -> float:
+    """Return the mean share over sets, each set counted once; with one set its own share."""
+    return sum(score.value for score in scores) / len(scores)
+
+
 def confusion(chosen: Sequence[int], labels: Sequence[int], classes: int) -> list[list[int]]:
     """Return counts [true class][chosen class]."""
     counts = [[0] * classes for _ in range(classes)]

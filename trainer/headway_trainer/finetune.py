@@ -1,4 +1,7 @@
-"""Step `teacher`: fine-tune the teacher on the labelled rows, keep the epoch that is best on dev."""
+"""Step `teacher`: fine-tune the teacher on the labelled rows, keep the epoch that is best on dev.
+
+Several sets share the encoder and have their own columns of the classifier; a batch comes from one set.
+"""
 
 from __future__ import annotations
 
@@ -11,9 +14,10 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from headway_trainer.data.batches import collate, epoch_batches, masked, ordered_batches
+from headway_trainer.data.batches import collate, masked, ordered_batches
 from headway_trainer.data.examples import Examples
-from headway_trainer.evaluate import Accuracy
+from headway_trainer.data.mixing import Mixture, Scored
+from headway_trainer.evaluate import Accuracy, mean_of
 from headway_trainer.loop import Plan, Rows, train
 from headway_trainer.models.teacher import Teacher
 from headway_trainer.optimiser import Schedule
@@ -37,8 +41,8 @@ class FinetuneConfig:
 
 def finetune(
     teacher: Teacher,
-    rows: Examples,
-    dev: Examples,
+    mixture: Mixture,
+    dev: Sequence[Scored],
     config: FinetuneConfig,
     seed: int,
     special: tuple[int, int],
@@ -49,16 +53,20 @@ def finetune(
     `special` are the ids of padding and of the mask token.
     """
     pad_id, mask_id = special
-    labels = torch.tensor(rows.labels)
+    labels = torch.tensor(mixture.rows.labels)
 
     def loss_of(chosen: Rows) -> tuple[Tensor, int]:
-        batch = collate(rows.ids, chosen, pad_id)
+        batch = collate(mixture.rows.ids, chosen, pad_id)
         out = teacher(masked(batch, config.masked, mask_id), batch.attention_mask)
-        return functional.cross_entropy(out.logits, labels[batch.rows]), int(batch.attention_mask.sum())
+        own = out.logits[:, mixture.span(chosen)]
+        return functional.cross_entropy(own, labels[batch.rows]), int(batch.attention_mask.sum())
 
-    rounds = [epoch_batches(rows.lengths, config.batch_size, seed, epoch) for epoch in range(config.epochs)]
+    def score() -> float:
+        return mean_of([correct(teacher, rows, pad_id, span) for rows, span in dev])
+
+    rounds = mixture.rounds(config.batch_size, config.epochs, seed)
     plan = Plan("teacher", rounds, config.schedule, seed, config.patience, config.average)
-    return train(plan, teacher, loss_of, path, lambda: correct(teacher, dev, pad_id).value).facts()
+    return train(plan, teacher, loss_of, path, score).facts()
 
 
 @torch.no_grad()
@@ -72,7 +80,7 @@ def logits(teacher: Teacher, ids: Sequence[Sequence[int]], pad_id: int, batch_si
     return found
 
 
-def correct(teacher: Teacher, examples: Examples, pad_id: int) -> Accuracy:
-    """Return how many rows the teacher labels rightly."""
-    chosen = logits(teacher, examples.ids, pad_id).argmax(1)
+def correct(teacher: Teacher, examples: Examples, pad_id: int, span: slice) -> Accuracy:
+    """Return how many rows the teacher labels rightly with the columns `span` of its classifier."""
+    chosen = logits(teacher, examples.ids, pad_id)[:, span].argmax(1)
     return Accuracy(int((chosen == torch.tensor(examples.labels)).sum()), len(examples.labels))

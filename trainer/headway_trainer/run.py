@@ -20,21 +20,27 @@ from headway.contract.errors import RefusedError
 from headway.contract.tokenizer import Tokenizer
 from headway_trainer import checkpoint
 from headway_trainer.config import RunConfig
-from headway_trainer.data.corpora import Labelled, Lines, read_labelled, read_lines
+from headway_trainer.data.corpora import Lines, read_lines
 from headway_trainer.data.examples import Examples
+from headway_trainer.data.mixing import Scored
+from headway_trainer.data.sets import LabelledSet, read_sets
 from headway_trainer.models.student import Student
 from headway_trainer.models.teacher import Teacher
 
 
 @dataclass(frozen=True)
 class Places:
-    """Where things are on this machine: the configuration's folder, unlabelled corpora, the teacher, the run."""
+    """Where things are on this machine: the configuration's folder, the teacher, the run, corpora.
+
+    `corpora` holds the unlabelled files, `data` the labelled ones if they are not beside the configuration.
+    """
 
     config_folder: Path
     run_folder: Path
     teacher: str
     corpora: Path | None = None
     threads: int | None = None
+    data: Path | None = None
 
 
 class Run:
@@ -43,6 +49,7 @@ class Run:
     def __init__(self, config: RunConfig, places: Places) -> None:
         """Bind the folder. Raises `RefusedError` (`train.folder`) if it belongs to another configuration."""
         self.config, self.places = config, places
+        self._examples: dict[tuple[str, str], Examples] = {}
         places.run_folder.mkdir(parents=True, exist_ok=True)
         document = asdict(config)
         digest = digest_of(json.dumps(document, sort_keys=True, ensure_ascii=False).encode())
@@ -98,11 +105,20 @@ class Run:
         return self.tokenizer.tokens.index("[MASK]")
 
     @cached_property
-    def splits(self) -> dict[str, Labelled]:
-        """The labelled splits `train`, `dev` and `test`."""
-        data = self.config.data
-        files = {"train": data.train, "dev": data.dev, "test": data.test}
-        return {name: read_labelled(self.places.config_folder / file) for name, file in files.items()}
+    def sets(self) -> tuple[LabelledSet, ...]:
+        """The labelled sets, each with its splits `train`, `dev` and `test`."""
+        folder = self.places.data or self.places.config_folder
+        return read_sets(self.config.data.labelled, folder, self.config.seed)
+
+    @property
+    def taught(self) -> tuple[LabelledSet, ...]:
+        """The sets that teacher and student learn from."""
+        return tuple(rows for rows in self.sets if rows.taught)
+
+    @property
+    def classes(self) -> int:
+        """Columns of the joint classifier: the labels of all taught sets."""
+        return sum(len(entry.labels) for entry in self.config.data.labelled if not entry.held_out)
 
     @cached_property
     def unlabelled(self) -> tuple[Lines, ...]:
@@ -121,16 +137,23 @@ class Run:
         """Return the unpadded ids of texts, cut to the student's length."""
         return [self.tokenizer.ids(text, self.config.student.max_length) for text in texts]
 
-    def examples(self, split: str) -> Examples:
-        """Return a labelled split, tokenised."""
-        rows = self.splits[split]
-        return Examples(self.tokenised(rows.texts), rows.label_ids(self.config.data.labels))
+    def examples(self, rows: LabelledSet, split: str) -> Examples:
+        """Return a split of a set, tokenised; labels count within the set."""
+        key = (rows.name, split)
+        if key not in self._examples:
+            found = rows.splits[split]
+            self._examples[key] = Examples(self.tokenised(found.texts), found.label_ids(rows.config.labels))
+        return self._examples[key]
+
+    def scored(self, split: str) -> tuple[Scored, ...]:
+        """Return a split of every taught set with its columns of the classifier."""
+        return tuple((self.examples(rows, split), rows.span) for rows in self.taught)
 
     def new_teacher(self) -> Teacher:
         """Return the teacher as it comes."""
         torch.manual_seed(self.config.seed)
         dropout = self.config.teacher.finetune.dropout
-        return Teacher(self.places.teacher, len(self.config.data.labels), dropout, len(self.tokenizer.tokens))
+        return Teacher(self.places.teacher, self.classes, dropout, len(self.tokenizer.tokens))
 
     def tuned_teacher(self) -> Teacher:
         """Return the fine-tuned teacher."""
@@ -145,5 +168,4 @@ class Run:
         """Return a student with fresh weights."""
         torch.manual_seed(self.config.seed)
         tokenizer = self.tokenizer
-        classes = len(self.config.data.labels)
-        return Student(self.config.student, classes, len(tokenizer.tokens), tokenizer.pad_id)
+        return Student(self.config.student, self.classes, len(tokenizer.tokens), tokenizer.pad_id)

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,7 @@ from headway.coreml.model import MLModel
 from headway_trainer import cards as card_texts
 from headway_trainer import gate, measure, qat
 from headway_trainer.data.golden import choose, encoded
+from headway_trainer.data.sets import SPLITS, LabelledSet
 from headway_trainer.distil_task import predictions
 from headway_trainer.evaluate import Accuracy, accuracy, confusion
 from headway_trainer.export.base import export_base
@@ -29,7 +31,7 @@ from headway_trainer.export.folders import (
     write_card,
     write_head,
 )
-from headway_trainer.heads import Rows, fit_head, layout
+from headway_trainer.heads import HeadConfig, Rows, fit_head, layout
 from headway_trainer.run import Run
 from headway_trainer.steps_train import load_pair
 
@@ -41,8 +43,7 @@ def base(run: Run) -> dict[str, Any]:
     """Export the base, run every split through it with our runtime, keep the features, write its folder."""
     run.needed("qat")
     student, _ = load_pair(run, "qat")
-    dev = run.examples("dev")
-    trained, logits = predictions(student, dev.ids, run.tokenizer.pad_id)
+    trained = {of.name: predictions(student, run.examples(of, "dev").ids, run.tokenizer.pad_id) for of in run.sets}
     classifier = student.classifier.weight.detach().numpy().T.copy(), student.classifier.bias.detach().numpy().copy()
     qat.detach(student)
     package = run.folder("export-base") / "base.mlpackage"
@@ -54,18 +55,23 @@ def base(run: Run) -> dict[str, Any]:
     dimension, length = geometry.feature_dimension, geometry.max_length
     contract = feature_contract(run.config.base_id, run.config.version, package, run.tokenizer, dimension, length)
     features = _features(run, package, contract)
-    agreement = (features["dev"] @ classifier[0] + classifier[1]).argmax(1) == logits.argmax(1).numpy()
-    golden = _golden(run, features["dev"])
-    write_base(_base_folder(run), package, run.tokenizer, contract, golden, run.config.data.labels)
+    agreement = [
+        (features[key(of, "dev")] @ classifier[0] + classifier[1])[:, of.span].argmax(1)
+        == trained[of.name][1][:, of.span].argmax(1).numpy()
+        for of in run.taught
+    ]
+    deviation = [np.abs(features[key(of, "dev")] - trained[of.name][0].numpy()).max() for of in run.sets]
+    golden, names = _golden(run, run.sets, features)
+    write_base(_base_folder(run), package, run.tokenizer, contract, golden, names)
     return {
         "size_bytes": exported.size_bytes,
         "int8_matrices_equal_to_qat_in_every_bit": exported.quantised,
         "operations": exported.operations,
         "contract": contract.digest,
         "feature_space": contract.feature_space,
-        "largest_feature": float(np.abs(features["train"]).max()),
-        "feature_deviation_from_qat": float(np.abs(features["dev"] - trained.numpy()).max()),
-        "label_agreement_with_qat": float(agreement.mean()),
+        "largest_feature": max(float(np.abs(features[key(of, "train")]).max()) for of in run.sets),
+        "feature_deviation_from_qat": float(max(deviation)),
+        "label_agreement_with_qat": float(np.concatenate(agreement).mean()),
     }
 
 
@@ -73,28 +79,36 @@ def heads(run: Run) -> dict[str, Any]:
     """Fit every head on the exported base's features and write its folder."""
     run.needed("export-base")
     cached = np.load(_features_path(run))
-    rows = {split: Rows(cached[split], np.array(run.examples(split).labels)) for split in ("train", "dev")}
-    golden = _golden(run, cached["dev"])
-    names = run.config.data.labels
     facts: dict[str, Any] = {}
-    for config in run.config.heads:
-        fitted = fit_head(config, rows["train"], rows["dev"], len(names))
-        shape = layout(config, rows["train"].features.shape[1], len(names))
-        spec = build_head(shape, fitted.weights)
-        path = run.folder("fit-heads") / f"{config.name}.mlmodel"
-        path.write_bytes(spec)
-        given = _probabilities(path, golden.batch.features)
-        write_head(_head_folder(run, config.name), spec, golden.for_head(given), names)
-        dev = Accuracy(fitted.dev_correct, len(rows["dev"].labels))
-        facts[config.name] = {
-            "hidden": list(config.hidden),
-            "bytes": len(spec),
-            "weight_decay": fitted.weight_decay,
-            "epochs": fitted.epochs if config.hidden else None,
-            "dev": dev.to_json(),
-            "fitted_on": "train and dev, after the choice on dev" if config.refit else "train",
-        }
+    for of in run.sets:
+        for config in run.config.heads_of(of.name):
+            facts[config.name] = _fitted(run, of, config, cached)
     return facts
+
+
+def _fitted(run: Run, of: LabelledSet, config: HeadConfig, cached: Any) -> dict[str, Any]:
+    if of.config.test is None:
+        # Dev is what this set is measured on: no head may learn from it.
+        config = replace(config, refit=False)
+    names = of.config.labels
+    labels = {split: np.array(run.examples(of, split).labels) for split in ("train", "dev")}
+    rows = {split: Rows(cached[key(of, split)], labels[split]) for split in labels}
+    golden, _ = _golden(run, [of], cached)
+    fitted = fit_head(config, rows["train"], rows["dev"], len(names))
+    shape = layout(config, rows["train"].features.shape[1], len(names))
+    spec = build_head(shape, fitted.weights)
+    path = run.folder("fit-heads") / f"{config.name}.mlmodel"
+    path.write_bytes(spec)
+    given = _probabilities(path, golden.batch.features)
+    write_head(_head_folder(run, config.name), spec, golden.for_head(given), names)
+    return {
+        "hidden": list(config.hidden),
+        "bytes": len(spec),
+        "weight_decay": fitted.weight_decay,
+        "epochs": fitted.epochs if config.hidden else None,
+        "dev": Accuracy(fitted.dev_correct, len(rows["dev"].labels)).to_json(),
+        "fitted_on": "train and dev, after the choice on dev" if config.refit else "train",
+    }
 
 
 def evaluation(run: Run) -> dict[str, Any]:
@@ -104,8 +118,12 @@ def evaluation(run: Run) -> dict[str, Any]:
     cached = np.load(_features_path(run))
     package = _base_folder(run) / "base.mlpackage"
     facts: dict[str, Any] = {step: found["test"] for step, found in trained.items()}
-    facts["heads"] = {config.name: _head_scores(run, config.name, cached, package) for config in run.config.heads}
-    texts = run.splits["test"].texts[:_MEASURED_ROWS]
+    facts["heads"] = {
+        config.name: _head_scores(run, of, config.name, cached, package)
+        for of in run.sets
+        for config in run.config.heads_of(of.name)
+    }
+    texts = run.sets[0].splits["test"].texts[:_MEASURED_ROWS]
     ids, mask = encoded(run.tokenizer, texts, run.config.student.max_length)
     student, _ = load_pair(run, "distil-task")
     facts["speed"] = measure.speed(package, student, ids, mask).to_json()
@@ -114,29 +132,44 @@ def evaluation(run: Run) -> dict[str, Any]:
 
 
 def judged(run: Run) -> dict[str, Any]:
-    """Hold the figures of the head that is best on dev against the acceptance table."""
+    """Hold the figures of each taught set's best head on dev against the acceptance table."""
+    lines = [line for of in run.taught for line in _lines(run, of)]
+    for line in lines:
+        print(f"{line.verdict:14} {line.metric:14} {line.found} (limit {line.limit})", flush=True)
+    return {"lines": [line.to_json() for line in lines]}
+
+
+_OF_A_SET = frozenset({"accuracy", "below teacher"})
+
+
+def _lines(run: Run, of: LabelledSet) -> list[gate.Line]:
     found, exported = run.needed("evaluate"), run.needed("export-base")
-    chosen = max(found["heads"].values(), key=lambda entry: int(entry["dev"]["correct"]))
+    names = [config.name for config in run.config.heads_of(of.name)]
+    chosen = max((found["heads"][name] for name in names), key=lambda entry: int(entry["dev"]["correct"]))
+    teacher = found["teacher"]["sets"][of.name] if of.name else found["teacher"]
     measured = gate.Measured(
         size_bytes=exported["size_bytes"],
         exported=_accuracy(chosen["test"]),
-        teacher=_accuracy(found["teacher"]),
+        teacher=_accuracy(teacher),
         memory_bytes=found["executor_peak_memory_bytes"],
         feature_deviation=exported["feature_deviation_from_qat"],
         agreement=exported["label_agreement_with_qat"],
     )
     lines = gate.gate(measured, run.config.gate)
-    for line in lines:
-        print(f"{line.verdict:14} {line.metric:14} {line.found} (limit {line.limit})", flush=True)
-    return {"lines": [line.to_json() for line in lines]}
+    if not of.name:
+        return list(lines)
+    own = [replace(line, metric=f"{line.metric}, {of.name}") for line in lines if line.metric in _OF_A_SET]
+    shared = [line for line in lines if line.metric not in _OF_A_SET]
+    return [*own, *(shared if of == run.taught[-1] else ())]
 
 
 def cards(run: Run) -> dict[str, Any]:
     """Write cards and notice into the release folder, which is then complete."""
     facts = {step: run.needed(step) for step in card_texts.STEPS}
     write_card(_base_folder(run), card_texts.base_card(run.config, facts))
-    for config in run.config.heads:
-        write_card(_head_folder(run, config.name), card_texts.head_card(run.config, config, facts))
+    for of in run.sets:
+        for config in run.config.heads_of(of.name):
+            write_card(_head_folder(run, config.name), card_texts.head_card(run.config, of.config, config, facts))
     (_release(run) / "NOTICE.md").write_text(card_texts.notice(run.config, facts["prepare"]), encoding="utf-8")
     return {"files": sum(path.is_file() for path in _release(run).rglob("*"))}
 
@@ -157,35 +190,56 @@ def _features_path(run: Run) -> Path:
     return run.folder("export-base") / "features.npz"
 
 
+def key(of: LabelledSet, split: str) -> str:
+    """Return the name of a split's features in the file that keeps them."""
+    return f"{of.name}.{split}" if of.name else split
+
+
 def _features(run: Run, package: Path, contract: FeatureContract) -> dict[str, Float32]:
     source = Features(package, run.tokenizer, contract)
-    found = {split: source.of(rows.texts) for split, rows in run.splits.items()}
+    found = {key(of, split): source.of(of.splits[split].texts) for of in run.sets for split in SPLITS}
     with _features_path(run).open("wb") as stream:
-        np.savez(stream, train=found["train"], dev=found["dev"], test=found["test"])
+        np.savez(stream, **found)  # type: ignore[arg-type]  # its own keyword of another type is not among the names
     return found
 
 
-def _golden(run: Run, features: Float32) -> GoldenRows:
-    labels = run.examples("dev").labels
+def _golden(run: Run, sets: Sequence[LabelledSet], features: Mapping[str, Float32]) -> tuple[GoldenRows, list[str]]:
+    """Choose dev rows of the sets, their classes numbered one set after the other; returns them and all class names."""
+    labels: list[int] = []
+    names: list[str] = []
+    texts: list[str] = []
+    for of in sets:
+        labels += [len(names) + label for label in run.examples(of, "dev").labels]
+        names += of.config.labels
+        texts += of.splits["dev"].texts
     rows = choose(labels, run.config.golden_rows, run.config.seed)
-    texts = [run.splits["dev"].texts[row] for row in rows]
-    ids, mask = encoded(run.tokenizer, texts, run.config.student.max_length)
-    batch = BaseGolden(ids, mask, np.ascontiguousarray(features[rows]))
-    return GoldenRows(texts, np.array([labels[row] for row in rows], dtype=np.int32), batch)
+    chosen = [texts[row] for row in rows]
+    ids, mask = encoded(run.tokenizer, chosen, run.config.student.max_length)
+    known = np.concatenate([features[key(of, "dev")] for of in sets])
+    batch = BaseGolden(ids, mask, np.ascontiguousarray(known[rows]))
+    return GoldenRows(chosen, np.array([labels[row] for row in rows], dtype=np.int32), batch), names
 
 
 def _probabilities(head: Path, features: Float32) -> Float32:
     return np.asarray(MLModel(head).predict({"features": features})["probabilities"], dtype=np.float32)
 
 
-def _head_scores(run: Run, name: str, cached: Any, package: Path) -> dict[str, Any]:
-    path = _head_folder(run, name) / "head.mlmodel"
-    labels = list(run.examples("test").labels)
-    chosen = _chosen(path, cached["test"])
+def _head_scores(run: Run, of: LabelledSet, head: str, cached: Any, package: Path) -> dict[str, Any]:
+    path = _head_folder(run, head) / "head.mlmodel"
+    labels = list(run.examples(of, "test").labels)
+    chosen = _chosen(path, cached[key(of, "test")])
     # The dev figure is the one from before a refit: afterwards the head has seen these rows.
-    known = {key: run.needed("fit-heads")[name][key] for key in ("dev", "fitted_on")}
-    table = confusion(chosen, labels, len(run.config.data.labels))
-    return {**known, "test": accuracy(chosen, labels).to_json(), "confusion_test": table, "package": package.name}
+    known = {name: run.needed("fit-heads")[head][name] for name in ("dev", "fitted_on")}
+    scores = {"test": accuracy(chosen, labels).to_json()}
+    table = confusion(chosen, labels, len(of.config.labels))
+    return {**known, **scores, "confusion_test": table, "package": package.name, **_standing(of)}
+
+
+def _standing(of: LabelledSet) -> dict[str, Any]:
+    """What a reader must know of one set among several before believing its figures."""
+    if not of.name:
+        return {}
+    return {"set": of.name, "held_out": not of.taught, "test_is_dev": of.config.test is None}
 
 
 def _chosen(head: Path, features: Float32) -> Sequence[int]:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
+from functools import partial
 from itertools import chain
 from typing import Any
 
@@ -13,6 +15,8 @@ from headway_trainer import checkpoint, qat
 from headway_trainer.answers import Answers, ask
 from headway_trainer.data.corpora import segments
 from headway_trainer.data.examples import UNLABELLED, Examples, joined, pieces
+from headway_trainer.data.mixing import Mixture
+from headway_trainer.data.sets import SPLITS, LabelledSet, by_set
 from headway_trainer.distil_general import distil_general
 from headway_trainer.distil_task import TaskConfig, TaskInputs, correct, distil_task
 from headway_trainer.evaluate import accuracy
@@ -27,21 +31,23 @@ from headway_trainer.run import Run
 
 def prepare(run: Run) -> dict[str, Any]:
     """Read every text once, and count: rows, tokens, lengths, unknown tokens, digests."""
-    splits = {}
-    for name, rows in run.splits.items():
-        ids = run.tokenised(rows.texts)
-        lengths = sorted(map(len, ids))
-        splits[name] = {
-            "digest": rows.digest,
-            "rows": len(ids),
-            "labels": {label: rows.labels.count(label) for label in run.config.data.labels},
-            "tokens": sum(lengths),
-            "length_p50_p99_max": [lengths[len(lengths) // 2], lengths[len(lengths) * 99 // 100], lengths[-1]],
-            "cut": sum(length == run.config.student.max_length for length in lengths),
-            "unknown_tokens": sum(row.count(run.tokenizer.unk_id) for row in ids),
-        }
     unlabelled = {lines.name: {"digest": lines.digest, "lines": len(lines.texts)} for lines in run.unlabelled}
-    return {"splits": splits, "unlabelled": unlabelled, "tokenizer": run.tokenizer.digest}
+    counted = by_set(run.sets, lambda rows: {"splits": {split: _counts(run, rows, split) for split in SPLITS}})
+    return {**counted, "unlabelled": unlabelled, "tokenizer": run.tokenizer.digest}
+
+
+def _counts(run: Run, of: LabelledSet, split: str) -> dict[str, Any]:
+    rows, ids = of.splits[split], run.examples(of, split).ids
+    lengths = sorted(map(len, ids))
+    return {
+        "digest": rows.digest,
+        "rows": len(ids),
+        "labels": {label: rows.labels.count(label) for label in of.config.labels},
+        "tokens": sum(lengths),
+        "length_p50_p99_max": [lengths[len(lengths) // 2], lengths[len(lengths) * 99 // 100], lengths[-1]],
+        "cut": sum(length == run.config.student.max_length for length in lengths),
+        "unknown_tokens": sum(row.count(run.tokenizer.unk_id) for row in ids),
+    }
 
 
 def teacher(run: Run) -> dict[str, Any]:
@@ -50,8 +56,13 @@ def teacher(run: Run) -> dict[str, Any]:
     path = run.folder("teacher") / "model.pt"
     special = (run.tokenizer.pad_id, run.mask_id)
     config = run.config.teacher.finetune
-    facts = finetune(tutor, run.examples("train"), run.examples("dev"), config, run.config.seed, special, path)
-    return {**facts, "test": teacher_correct(tutor, run.examples("test"), run.tokenizer.pad_id).to_json()}
+    mixture = Mixture.of(run.scored("train"), run.config.data.sampling_temperature)
+    facts = finetune(tutor, mixture, run.scored("dev"), config, run.config.seed, special, path)
+
+    def score(rows: LabelledSet) -> dict[str, Any]:
+        return teacher_correct(tutor, run.examples(rows, "test"), run.tokenizer.pad_id, rows.span).to_json()
+
+    return {**facts, "test": by_set(run.taught, score)}
 
 
 def second_opinion(run: Run) -> dict[str, Any]:
@@ -59,15 +70,20 @@ def second_opinion(run: Run) -> dict[str, Any]:
     settings = run.config.ngram
     if not settings.share:
         return {"share": 0.0}
-    tutor, train = run.tuned_teacher(), run.examples("train")
-    facts: dict[str, Any] = {"share": settings.share}
-    for split in ("dev", "test"):
-        rows = run.examples(split)
-        second = fitted_on(train, rows.ids, len(run.config.data.labels), settings)
-        joint = mixed(teacher_logits(tutor, rows.ids, run.tokenizer.pad_id), second, settings.share)
-        facts[f"ngrams_{split}"] = accuracy(second.argmax(1).tolist(), rows.labels).to_json()
-        facts[split] = accuracy(joint.argmax(1).tolist(), rows.labels).to_json()
-    return facts
+    tutor = run.tuned_teacher()
+
+    def opinion(of: LabelledSet) -> dict[str, Any]:
+        facts: dict[str, Any] = {}
+        for split in ("dev", "test"):
+            rows = run.examples(of, split)
+            second = fitted_on(run.examples(of, "train"), rows.ids, len(of.config.labels), settings)
+            told = teacher_logits(tutor, rows.ids, run.tokenizer.pad_id)[:, of.span]
+            joint = mixed(told, second, settings.share)
+            facts[f"ngrams_{split}"] = accuracy(second.argmax(1).tolist(), rows.labels).to_json()
+            facts[split] = accuracy(joint.argmax(1).tolist(), rows.labels).to_json()
+        return facts
+
+    return {"share": settings.share, **by_set(run.taught, opinion)}
 
 
 def general(run: Run) -> dict[str, Any]:
@@ -85,7 +101,7 @@ def general(run: Run) -> dict[str, Any]:
 
 def _general_ids(run: Run) -> list[list[int]]:
     longest = run.config.general.characters
-    found = run.tokenised(run.splits["train"].texts)
+    found = [list(row) for rows in run.taught for row in run.examples(rows, "train").ids]
     for lines in run.unlabelled:
         found += run.tokenised(segments(lines, longest))
     return found
@@ -98,7 +114,7 @@ def task(run: Run) -> dict[str, Any]:
     inputs = _task_inputs(run, run.config.task)
     path = run.folder("distil-task") / "model.pt"
     facts = distil_task(pair[0], pair[1], inputs, run.config.task, run.config.seed, path, "distil-task")
-    return {"rows": len(inputs.train.ids), **facts, **_student_scores(run, pair[0])}
+    return {"rows": len(inputs.train.rows.ids), **facts, **_student_scores(run, pair[0])}
 
 
 def quantise(run: Run) -> dict[str, Any]:
@@ -129,24 +145,40 @@ def load_pair(run: Run, step: str) -> tuple[Student, Matching]:
 
 
 def _task_inputs(run: Run, config: TaskConfig) -> TaskInputs:
-    train = run.examples("train")
-    extra = run.config.pieces
-    others = joined(
-        pieces(train.ids, extra.per_text, extra.shortest, run.config.seed), _unlabelled_examples(run, extra.unlabelled)
-    )
-    rows = joined(train, others)
-    answers = _answers(run, rows, bool(config.hidden_weight or config.attention_weight))
+    """Rows of every taught set, labelled ones first, then pieces of them and its share of unlabelled texts."""
+    taught, extra = run.taught, run.config.pieces
+    texts = _unlabelled_examples(run, extra.unlabelled).ids
+    parts: list[tuple[Examples, Examples]] = []
+    for index, of in enumerate(taught):
+        train = run.examples(of, "train")
+        dealt = [*texts[index :: len(taught)]]
+        more = joined(
+            pieces(train.ids, extra.per_text, extra.shortest, run.config.seed),
+            Examples(dealt, [UNLABELLED] * len(dealt)),
+        )
+        parts.append((train, more))
+    spans = [of.span for of in taught]
+    scored = [(joined(*rows), span) for rows, span in zip(parts, spans, strict=True)]
+    mixture = Mixture.of(scored, run.config.data.sampling_temperature)
+    answers = _answers(run, mixture.rows, bool(config.hidden_weight or config.attention_weight))
     if run.config.ngram.share:
-        answers = replace(answers, logits=_joint_logits(run, train, others, answers.logits))
-    return TaskInputs(rows, answers, run.examples("dev"), run.tokenizer.pad_id, run.mask_id)
+        answers = replace(answers, logits=_joint_logits(run, parts, spans, answers.logits))
+    return TaskInputs(mixture, answers, run.scored("dev"), run.tokenizer.pad_id, run.mask_id)
 
 
-def _joint_logits(run: Run, train: Examples, others: Examples, told: torch.Tensor) -> torch.Tensor:
-    settings, classes = run.config.ngram, len(run.config.data.labels)
-    second = cross_fitted(train, classes, settings)
-    if others.ids:
-        second = torch.cat([second, fitted_on(train, others.ids, classes, settings)])
-    return mixed(told, second, settings.share)
+def _joint_logits(
+    run: Run, parts: Sequence[tuple[Examples, Examples]], spans: Sequence[slice], told: torch.Tensor
+) -> torch.Tensor:
+    settings, joint, start = run.config.ngram, told.clone(), 0
+    for (train, others), span in zip(parts, spans, strict=True):
+        classes = span.stop - span.start
+        second = cross_fitted(train, classes, settings)
+        if others.ids:
+            second = torch.cat([second, fitted_on(train, others.ids, classes, settings)])
+        rows = slice(start, start + len(second))
+        joint[rows, span] = mixed(told[rows, span], second, settings.share)
+        start = rows.stop
+    return joint
 
 
 def _answers(run: Run, rows: Examples, details: bool) -> Answers:
@@ -171,5 +203,7 @@ def _unlabelled_examples(run: Run, most: int) -> Examples:
 
 
 def _student_scores(run: Run, student: Student) -> dict[str, Any]:
-    pad = run.tokenizer.pad_id
-    return {split: correct(student, run.examples(split), pad).to_json() for split in ("dev", "test")}
+    def score(rows: LabelledSet, split: str) -> dict[str, Any]:
+        return correct(student, run.examples(rows, split), run.tokenizer.pad_id, rows.span).to_json()
+
+    return {split: by_set(run.taught, partial(score, split=split)) for split in ("dev", "test")}

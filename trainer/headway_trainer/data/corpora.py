@@ -41,14 +41,14 @@ class Lines:
     digest: str
 
 
-def read_labelled(path: Path) -> Labelled:
-    """Read a TSV with a header that names `label` and `text`. Raises `RefusedError` (`train.corpus`)."""
+def read_labelled(path: Path, label: str = "label", text: str = "text") -> Labelled:
+    """Read a TSV whose header names the columns `label` and `text`. Raises `RefusedError` (`train.corpus`)."""
     content, digest = _read(path)
     header, *rows = content.split("\n")
     columns = header.split("\t")
-    if "label" not in columns or "text" not in columns:
-        raise _refused(f"{path.name}: the header must name the columns label and text, it has {header!r}")
-    label_at, text_at = columns.index("label"), columns.index("text")
+    if label not in columns or text not in columns:
+        raise _refused(f"{path.name}: the header must name the columns {label} and {text}, it has {header!r}")
+    label_at, text_at = columns.index(label), columns.index(text)
     texts: list[str] = []
     labels: list[str] = []
     for number, row in enumerate(rows, start=2):

@@ -1,0 +1,177 @@
+"""Several labelled sets on one frozen base: batches of one set each, a head per set, a set that nothing learns from."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+torch = pytest.importorskip("torch", reason="training needs the extra trainer")
+pytest.importorskip("transformers", reason="training needs the extra trainer")
+pytest.importorskip("coremltools", reason="exporting needs the extra sim")
+
+from headway.contract.errors import RefusedError
+from headway_trainer.config import read_config
+from headway_trainer.data.batches import epoch_batches
+from headway_trainer.data.examples import Examples
+from headway_trainer.data.mixing import Mixture
+from headway_trainer.pipeline import run_steps
+from headway_trainer.run import Places, Run
+
+from .conftest import CONFIG
+
+SETS = """
+[data]
+vocabulary = "vocab.txt"
+sampling_temperature = 2.0
+
+[[data.sets]]
+name = "topic"
+labels = ["film", "music", "travel"]
+train = "train.tsv"
+dev = "dev.tsv"
+test = "test.tsv"
+title = "KdConv domains"
+licence = "Apache-2.0"
+
+[[data.sets]]
+name = "length"
+labels = ["long", "short"]
+label_column = "kind"
+text_column = "words"
+train = "length.train.tsv"
+dev = "length.dev.tsv"
+max_rows = 40
+title = "KdConv, long or short"
+licence = "Apache-2.0"
+
+[[data.sets]]
+name = "parity"
+labels = ["even", "odd"]
+label_column = "parity"
+text_column = "words"
+train = "length.train.tsv"
+dev = "length.dev.tsv"
+test = "length.test.tsv"
+held_out = true
+title = "KdConv, even or odd length"
+licence = "Apache-2.0"
+
+[[data.unlabelled]]"""
+
+
+def config_text() -> str:
+    before, rest = CONFIG.split("[data]\n", 1)
+    return before + SETS.lstrip() + rest.split("[[data.unlabelled]]", 1)[1]
+
+
+@pytest.fixture(scope="module")
+def shared(workshop: Any, tmp_path_factory: pytest.TempPathFactory) -> tuple[Run, dict[str, Any]]:
+    """A whole run over three sets, their files in a folder apart from the configuration."""
+    data, folder = tmp_path_factory.mktemp("data"), tmp_path_factory.mktemp("run")
+    for split in ("train", "dev", "test"):
+        content = (workshop.corpora / f"{split}.tsv").read_text("utf-8")
+        (data / f"{split}.tsv").write_text(content, "utf-8")
+        texts = [row.split("\t")[2] for row in content.split("\n")[1:] if row]
+        rows = [f"{'long' if len(t) > 14 else 'short'}\t{'odd' if len(t) % 2 else 'even'}\t{t}" for t in texts]
+        (data / f"length.{split}.tsv").write_text("kind\tparity\twords\n" + "\n".join(rows) + "\n", "utf-8")
+    (workshop.corpora / "sets.toml").write_text(config_text(), "utf-8")
+    places = Places(workshop.config.parent, folder, str(workshop.teacher), workshop.corpora, data=data)
+    run = Run(read_config(workshop.corpora / "sets.toml"), places)
+    return run, run_steps(run)
+
+
+def test_teacher_and_student_have_one_classifier_per_taught_set(shared: tuple[Run, dict[str, Any]]) -> None:
+    run, facts = shared
+    assert run.new_student().classifier.out_features == 5
+    assert [(of.name, of.span) for of in run.sets] == [
+        ("topic", slice(0, 3)),
+        ("length", slice(3, 5)),
+        ("parity", slice(5, 5)),
+    ]
+    for step in ("teacher", "distil-task", "qat"):
+        assert set(facts[step]["test"]["sets"]) == {"topic", "length"}
+    assert set(facts["second-opinion"]["sets"]) == {"topic", "length"}
+
+
+def test_every_set_has_its_heads_and_figures(shared: tuple[Run, dict[str, Any]]) -> None:
+    run, facts = shared
+    found = facts["evaluate"]["heads"]
+    assert list(found) == [f"{name}-topic-{n}" for name in ("topic", "length", "parity") for n in (1, 2)]
+    assert found["parity-topic-1"]["held_out"]
+    assert not found["topic-topic-1"]["held_out"]
+    assert found["length-topic-1"]["test_is_dev"]
+    rows = facts["prepare"]["sets"]
+    assert rows["length"]["splits"]["train"]["rows"] == 40, "max_rows"
+    assert found["parity-topic-2"]["test"]["rows"] == rows["parity"]["splits"]["test"]["rows"]
+    labels = json.loads((run.folder("release") / "heads/length-topic-1/labels.json").read_text("utf-8"))
+    assert labels == ["long", "short"]
+
+
+def test_the_gate_judges_every_taught_set(shared: tuple[Run, dict[str, Any]]) -> None:
+    metrics = Counter(line["metric"] for line in shared[1]["gate"]["lines"])
+    assert metrics["accuracy, topic"] == metrics["below teacher, length"] == metrics["size"] == metrics["cpu"] == 1
+    assert "accuracy, parity" not in metrics
+
+
+def test_notice_and_cards_name_every_set(shared: tuple[Run, dict[str, Any]]) -> None:
+    release = shared[0].folder("release")
+    notice = (release / "NOTICE.md").read_text("utf-8")
+    assert "KdConv domains, train" in notice
+    assert "KdConv, even or odd length, dev" in notice
+    card = json.loads((release / "heads/parity-topic-1/card.json").read_text("utf-8"))
+    assert card["data"]["held_out"]
+    assert card["labels"] == ["even", "odd"]
+    labels = {json.loads(line)["label"] for line in (release / "base/golden.jsonl").read_text("utf-8").splitlines()}
+    assert {"film", "long", "odd"} <= labels
+
+
+def examples(rows: int) -> Examples:
+    return Examples([[1] * (2 + row % 7) for row in range(rows)], [0] * rows)
+
+
+def test_one_set_is_its_plain_epochs() -> None:
+    rows = examples(45)
+    expected = [epoch_batches(rows.lengths, 4, 9, epoch) for epoch in range(3)]
+    assert Mixture.of([(rows, slice(0, 2))], 3.0).rounds(4, 3, seed=9) == expected
+
+
+@pytest.mark.parametrize(("temperature", "share"), [(1.0, 0.1), (1000.0, 0.5)])
+def test_temperature_evens_the_sets_out(temperature: float, share: float) -> None:
+    mixture = Mixture.of([(examples(900), slice(0, 2)), (examples(100), slice(2, 4))], temperature)
+    rounds = mixture.rounds(10, 10, seed=1)
+    batches = [rows for epoch in rounds for rows in epoch]
+    assert [len(epoch) for epoch in rounds] == [100] * 10
+    assert all(len({mixture.sets[row] for row in rows}) == 1 for rows in batches), "a batch is of one set"
+    small = sum(mixture.span(rows) == slice(2, 4) for rows in batches)
+    assert small / len(batches) == pytest.approx(share, abs=0.03)
+    seen = Counter(row for rows in batches for row in rows if mixture.sets[row] == 1)
+    assert len(seen) == 100
+    assert max(seen.values()) - min(seen.values()) <= 1, "a set starts over only when it is used up"
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "why"),
+    [
+        ('name = "length"', 'name = "topic"', "two sets have one name"),
+        ('name = "length"', 'name = "Length!"', "set name"),
+        ('labels = ["long", "short"]', 'labels = ["long"]', "two labels"),
+        ("sampling_temperature = 2.0", "sampling_temperature = 0.5", "1 or more"),
+        ("sampling_temperature = 2.0", 'train = "train.tsv"', "belongs into the sets"),
+    ],
+)
+def test_sets_that_cannot_be_are_named(tmp_path: Path, old: str, new: str, why: str) -> None:
+    path = tmp_path / "run.toml"
+    path.write_text(config_text().replace(old, new, 1), "utf-8")
+    with pytest.raises(RefusedError, match=why):
+        read_config(path)
+
+
+def test_a_single_set_needs_its_keys(tmp_path: Path) -> None:
+    path = tmp_path / "run.toml"
+    path.write_text(CONFIG.replace('train = "train.tsv"\n', ""), "utf-8")
+    with pytest.raises(RefusedError, match="data: train"):
+        read_config(path)

@@ -1,0 +1,57 @@
+"""Training rows of several sets in one numbering, and batches that each come from one set.
+
+How often a set is asked is `rows ** (1 / temperature)`: 1 is by size, higher evens the sets out. An epoch has as many
+batches as all sets together; a small set that is asked more often starts over. With one set this is its plain epochs.
+The order depends on the seed alone.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from headway_trainer.data.batches import epoch_batches
+from headway_trainer.data.examples import Examples, joined
+
+Scored = tuple[Examples, slice]
+"""Rows of one set with labels counted within it, and the set's columns of the joint classifier."""
+
+
+@dataclass(frozen=True, slots=True)
+class Mixture:
+    """Rows of all sets, labels counted within each; `sets[i]` is the set of row i, `spans` their classifier columns."""
+
+    rows: Examples
+    sets: Sequence[int]
+    spans: Sequence[slice]
+    temperature: float = 1.0
+
+    @classmethod
+    def of(cls, parts: Sequence[Scored], temperature: float = 1.0) -> Mixture:
+        """Number the rows of all parts in order."""
+        sets = [index for index, (rows, _) in enumerate(parts) for _ in rows.labels]
+        return cls(joined(*(rows for rows, _ in parts)), sets, [span for _, span in parts], temperature)
+
+    def span(self, rows: Sequence[int]) -> slice:
+        """Return the classifier columns of the set that a batch comes from."""
+        return self.spans[self.sets[rows[0]]]
+
+    def rounds(self, batch_size: int, epochs: int, seed: int) -> list[list[list[int]]]:
+        """Return the batches of each epoch."""
+        groups = [[row for row, of in enumerate(self.sets) if of == index] for index in range(len(self.spans))]
+        lengths = self.rows.lengths
+        streams = [_endless(group, [lengths[row] for row in group], batch_size, seed) for group in groups]
+        weights = [len(group) ** (1 / self.temperature) for group in groups]
+        batches = sum(-(-len(group) // batch_size) for group in groups)
+        generator = random.Random(f"{seed}:sets")
+        order = range(len(groups))
+        return [[next(streams[k]) for k in generator.choices(order, weights, k=batches)] for _ in range(epochs)]
+
+
+def _endless(group: Sequence[int], lengths: Sequence[int], batch_size: int, seed: int) -> Iterator[list[int]]:
+    epoch = 0
+    while True:
+        for rows in epoch_batches(lengths, batch_size, seed, epoch):
+            yield [group[row] for row in rows]
+        epoch += 1
