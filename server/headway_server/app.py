@@ -16,6 +16,7 @@ from headway_server.api import delivering, devices, errors, operations, publishi
 from headway_server.api.operations import Metrics
 from headway_server.console.views import console
 from headway_server.db.engine import SqlDatabase
+from headway_server.delivery.outcomes import Intake
 from headway_server.delivery.ratelimit import RateLimiter
 from headway_server.examining import make_examiner
 from headway_server.poll import PollFront
@@ -91,7 +92,7 @@ def create_app(ports: Ports) -> Server:
     errors.install(app)
     limiter = RateLimiter(settings.outcomes_per_s, settings.outcomes_burst)
     parts = (publishing.api, reading.api, delivering.api, webhooks.api)
-    for api in (*parts, devices.make_api(limiter), operations.make_api(metrics)):
+    for api in (*parts, devices.make_api(limiter, Intake(ports)), operations.make_api(metrics)):
         app.register_api(api)
     app.register_blueprint(console)
     app.add_url_rule("/", endpoint="root", view_func=lambda: redirect("/console/"))

@@ -195,8 +195,8 @@ class Rollouts(Protocol):
 class Outcomes(Protocol):
     """What devices reported."""
 
-    def add(self, records: Sequence[OutcomeRecord]) -> int:
-        """Add those whose event id is new; how many were."""
+    def add(self, app: str, records: Sequence[OutcomeRecord]) -> tuple[str, ...]:
+        """Add those whose event id is new, and count them; the ids that were new."""
 
     def counts(self, app: str, rollout: str, before: int | None = None) -> Mapping[str, int]:
         """Events per kind of one rollout, received up to ``before`` if given."""
@@ -206,6 +206,15 @@ class Outcomes(Protocol):
 
     def by_base(self, app: str) -> Mapping[str, int]:
         """Confirmations by base digest."""
+
+    def older_than(self, app: str, before: int) -> int:
+        """How many events received before this time are kept one by one."""
+
+    def prune(self, app: str, before: int, most: int) -> int:
+        """Forget up to ``most`` single events received before this time; how many went. The counters stay."""
+
+    def fold(self, app: str, before: int) -> None:
+        """Put the counters of all hours that ended by this time under one."""
 
 
 class Audit(Protocol):

@@ -49,6 +49,8 @@ class Settings(BaseSettings):
     """Outcome requests per second and source address, in the long run."""
     outcomes_burst: int = Field(default=1000, ge=1)
     """Outcome requests that one source may send at once after being quiet."""
+    outcomes_keep_days: int = Field(default=90, ge=1, le=3650)
+    """How long ``headway server gc`` keeps outcomes one by one; their counters stay for good."""
 
     poll_after_s: int = Field(default=3600, ge=1, le=30 * 86_400)
     """How often devices of a new channel poll."""

@@ -24,7 +24,7 @@ from headway.contract.versions import parse_name
 from headway_server.api import schemas as s
 from headway_server.api.http import answer, body_bytes, ports
 from headway_server.caching import cache_control, media_type
-from headway_server.delivery import outcomes
+from headway_server.delivery.outcomes import Intake
 from headway_server.delivery.ratelimit import RateLimiter
 
 _METADATA = re.compile(r"timestamp\.json|[1-9][0-9]{0,15}\.[a-z0-9-]{1,80}\.json")
@@ -33,8 +33,8 @@ _ARTIFACT = re.compile(r"[0-9a-f]{64}")
 _SMALL_BYTES = 64 * 1024
 
 
-def make_api(limiter: RateLimiter) -> APIBlueprint:
-    """The blueprint; ``limiter`` bounds outcome requests per source."""
+def make_api(limiter: RateLimiter, intake: Intake) -> APIBlueprint:
+    """The blueprint; ``limiter`` bounds outcome requests per source, ``intake`` counts what they report."""
     api = APIBlueprint("devices", __name__, abp_tags=[Tag(name="devices")])
 
     # Plain rules, not documented operations: what stands here is TUF's, and checked by pattern below.
@@ -56,7 +56,7 @@ def make_api(limiter: RateLimiter) -> APIBlueprint:
             )
         fields = decode(_report_bytes(), "outcomes")
         events = [Outcome.from_json(item) for item in fields.items("events")]
-        tally = outcomes.report(ports(), parse_name(fields.text("app"), what="app"), events)
+        tally = intake.report(parse_name(fields.text("app"), what="app"), events)
         return answer({"accepted": tally.accepted, "duplicate": tally.duplicate, "ignored": tally.ignored}, status=202)
 
     return api

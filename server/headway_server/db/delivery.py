@@ -1,14 +1,12 @@
-"""Channels, rollouts and outcomes in SQL; see the protocols in :mod:`headway_server.repositories`."""
+"""Channels and rollouts in SQL; see the protocols in :mod:`headway_server.repositories`."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-
-from sqlalchemy import Connection, func, insert, select
+from sqlalchemy import Connection, insert, select
 
 from headway_server.db import tables as t
 from headway_server.db.rows import insert_new, many, one, upsert, values_of
-from headway_server.records import ChannelRecord, DecisionRecord, OutcomeRecord, RecallRecord, RolloutRecord
+from headway_server.records import ChannelRecord, DecisionRecord, RecallRecord, RolloutRecord
 
 
 class SqlChannels:
@@ -86,42 +84,3 @@ class SqlRollouts:
         d = t.decisions.c
         query = select(t.decisions).where(d.app == app, d.rollout == rollout).order_by(d.id.desc()).limit(limit)
         return many(self._c, query, DecisionRecord)[::-1]
-
-
-class SqlOutcomes:
-    """What devices reported."""
-
-    def __init__(self, connection: Connection) -> None:
-        self._c = connection
-
-    def add(self, records: Sequence[OutcomeRecord]) -> int:
-        """Add those whose event id is new; how many were."""
-        return insert_new(self._c, t.outcomes, [values_of(record) for record in records])
-
-    def counts(self, app: str, rollout: str, before: int | None = None) -> Mapping[str, int]:
-        """Events per kind of one rollout, received up to ``before`` if given."""
-        o = t.outcomes.c
-        query = select(o.kind, func.count()).where(o.app == app, o.rollout == rollout).group_by(o.kind)
-        if before is not None:
-            query = query.where(o.received_at <= before)
-        return {str(kind): int(count) for kind, count in self._c.execute(query)}
-
-    def totals(self, app: str) -> tuple[tuple[str, str, int, str, str, int], ...]:
-        """Rows ``(channel, name, release, kind, detail or gain, count)`` of an app."""
-        o = t.outcomes.c
-        extra = func.coalesce(o.detail, o.gain, "")
-        query = (
-            select(o.channel, o.name, o.release, o.kind, extra, func.count())
-            .where(o.app == app)
-            .group_by(o.channel, o.name, o.release, o.kind, extra)
-            .order_by(o.channel, o.name, o.release, o.kind, extra)
-        )
-        return tuple(
-            (str(c), str(n), int(r), str(k), str(e), int(count)) for c, n, r, k, e, count in self._c.execute(query)
-        )
-
-    def by_base(self, app: str) -> Mapping[str, int]:
-        """Confirmations by base digest."""
-        o = t.outcomes.c
-        query = select(o.base, func.count()).where(o.app == app, o.kind == "confirmed").group_by(o.base)
-        return {str(base): int(count) for base, count in self._c.execute(query)}

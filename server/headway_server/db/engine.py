@@ -15,9 +15,10 @@ from sqlalchemy import Connection, Engine, create_engine, event, select
 from sqlalchemy.engine import make_url
 
 from headway_server.db import tables
-from headway_server.db.delivery import SqlChannels, SqlOutcomes, SqlRollouts
+from headway_server.db.delivery import SqlChannels, SqlRollouts
 from headway_server.db.identity import SqlApps, SqlAudit, SqlTokens
 from headway_server.db.marks import SqlMarks
+from headway_server.db.outcomes import SqlOutcomes
 from headway_server.db.publishing import SqlArtifacts, SqlReleases, SqlRoles
 from headway_server.db.search import SqlSearch
 from headway_server.db.webhooks import SqlLimits, SqlWebhooks

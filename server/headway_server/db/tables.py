@@ -156,6 +156,27 @@ edges = Table(
     ForeignKeyConstraint(["app", "base"], ["bases.app", "bases.package"]),
 )
 
+proof_runs = Table(
+    "proof_runs",
+    metadata,
+    Column("id", _ROW_ID, primary_key=True, autoincrement=True),
+    _app(primary=False),
+    Column("base_id", _NAME, nullable=False),
+    Column("name", _NAME, nullable=False),
+    Column("release", BigInteger, nullable=False),
+    Column("base", _DIGEST, nullable=False),
+    Column("at", BigInteger, nullable=False),
+    Column("actor", String(80), nullable=False),
+    Column("result", String(16), nullable=False),
+    Column("note", Text, nullable=False),
+    Column("proof", JSON(none_as_null=True)),
+    ForeignKeyConstraint(
+        ["app", "base_id", "name", "release", "base"],
+        ["edges.app", "edges.base_id", "edges.name", "edges.release", "edges.base"],
+    ),
+    Index(None, "app", "id"),
+)
+
 channels = Table(
     "channels",
     metadata,
@@ -232,6 +253,24 @@ outcomes = Table(
     Column("gain", String(16)),
     Column("received_at", BigInteger, nullable=False),
     Index(None, "app", "rollout", "kind", "received_at"),
+    Index(None, "app", "received_at"),
+)
+
+# Events by the hour (hours since 1970; 0: all pruned hours together). What an event does not have is an empty text.
+outcome_counts = Table(
+    "outcome_counts",
+    metadata,
+    _app(),
+    Column("rollout", String(32), primary_key=True),
+    Column("hour", BigInteger, primary_key=True),
+    Column("kind", String(16), primary_key=True),
+    Column("channel", _NAME, primary_key=True),
+    Column("base", _DIGEST, primary_key=True),
+    Column("name", _NAME, primary_key=True),
+    Column("release", BigInteger, primary_key=True),
+    Column("detail", String(64), primary_key=True),
+    Column("gain", String(16), primary_key=True),
+    Column("count", BigInteger, nullable=False),
 )
 
 audit = Table(

@@ -3,17 +3,28 @@
 Devices have no account, so everything here is bounded and taken with care: an event counts only if it names a head
 that this app really offered, an event id counts once, and one source can send only so much. Nothing that could
 identify a device or a user is kept; the source address is never stored.
+
+Many devices report at once, a few events each. What they sent while one transaction was being committed goes into the
+next one together (:class:`Intake`); each is answered only after the commit that holds its events.
 """
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass
+from threading import Lock
 
+from headway.contract.digests import Digest
 from headway.contract.errors import RefusedError
 from headway.contract.outcome import Outcome
 from headway_server.ports import Ports, Transaction
 from headway_server.records import OutcomeRecord
+
+MOST_EVENTS_AT_ONCE = 5_000
+"""A transaction takes no further batch once it has this many events."""
+
+_What = tuple[str, Digest, str, int, Digest]
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,58 +36,148 @@ class Tally:
     ignored: int
 
 
-def report(ports: Ports, app: str, events: Sequence[Outcome]) -> Tally:
-    """Count a batch of events.
+@dataclass(slots=True)
+class _Batch:
+    app: str
+    events: tuple[Outcome, ...]
+    result: Tally | Exception | None = None
 
-    Raises:
-        RefusedError: codes ``unknown_app``, ``too_many_events``.
-    """
-    if len(events) > ports.settings.outcomes_max_events:
+
+class Intake:
+    """Takes batches from many threads and commits those that came meanwhile together. One per process."""
+
+    def __init__(self, ports: Ports) -> None:
+        self._ports = ports
+        self._waiting: deque[_Batch] = deque()
+        self._queue, self._turn = Lock(), Lock()
+
+    def report(self, app: str, events: Sequence[Outcome]) -> Tally:
+        """Count a batch of events; returns when they are committed.
+
+        Raises:
+            RefusedError: codes ``unknown_app``, ``too_many_events``.
+        """
+        _require_few(events, self._ports.settings.outcomes_max_events)
+        batch = _Batch(app, tuple(events))
+        with self._queue:
+            self._waiting.append(batch)
+        # Whoever gets the turn commits for all that wait; the others find their answer when the turn comes to them.
+        while batch.result is None:
+            with self._turn:
+                if batch.result is None:
+                    self._commit(self._take())
+        if isinstance(batch.result, Exception):
+            raise batch.result
+        return batch.result
+
+    @property
+    def waiting(self) -> int:
+        """How many batches wait for the next transaction."""
+        return len(self._waiting)
+
+    def _take(self) -> list[_Batch]:
+        taken: list[_Batch] = []
+        size = 0
+        with self._queue:
+            while self._waiting and size < MOST_EVENTS_AT_ONCE:
+                taken.append(self._waiting.popleft())
+                size += len(taken[-1].events)
+        return taken
+
+    def _commit(self, batches: list[_Batch]) -> None:
+        try:
+            with self._ports.database.write() as tx:
+                results = _count(tx, batches, self._ports.clock())
+        except BaseException as error:
+            self._failed(batches, error)
+            if not isinstance(error, Exception):
+                raise
+            return
+        for batch, result in zip(batches, results, strict=True):
+            batch.result = result
+
+    def _failed(self, batches: list[_Batch], error: BaseException) -> None:
+        """One batch must not spoil the others: each is tried again alone, and the error stays with whose it is."""
+        if len(batches) > 1 and isinstance(error, Exception):
+            for batch in batches:
+                self._commit([batch])
+            return
+        for batch in batches:
+            batch.result = error if isinstance(error, Exception) else InterruptedError("the server is stopping")
+
+
+def _require_few(events: Sequence[Outcome], most: int) -> None:
+    if len(events) > most:
         raise RefusedError(
             "too_many_events",
-            f"The batch has {len(events)} events, more than {ports.settings.outcomes_max_events}.",
+            f"The batch has {len(events)} events, more than {most}.",
             hint="Send them in several batches.",
             kind="too_large",
         )
-    with ports.database.read() as tx:
-        if tx.apps.get(app) is None:
-            raise RefusedError("unknown_app", f"There is no app {app}.", hint="Check the app's name.", kind="not_found")
-        matched = _matched(tx, app, events, ports.clock())
-    if not matched:
-        return Tally(0, 0, len(events))
-    with ports.database.write() as tx:
-        added = tx.outcomes.add(matched)
-    return Tally(added, len(matched) - added, len(events) - len(matched))
 
 
-def _matched(tx: Transaction, app: str, events: Sequence[Outcome], now: int) -> list[OutcomeRecord]:
-    known: dict[tuple[str, str, str, int, str], tuple[bool, str | None]] = {}
-    matched: dict[str, OutcomeRecord] = {}
-    repeated = []
-    for event in events:
-        what = (event.channel, event.base, event.name, event.release, event.head)
-        if what not in known:
-            known[what] = _rollout_of(tx, app, event)
-        counts, rollout = known[what]
-        if not counts:
+def _count(tx: Transaction, batches: Sequence[_Batch], now: int) -> list[Tally | RefusedError]:
+    """Count batches in one transaction: what each came to, in their order."""
+    known = {app: _Known(tx, app) for app in {batch.app for batch in batches} if tx.apps.get(app) is not None}
+    matched = [known[b.app].records(b.events, now) if b.app in known else [] for b in batches]
+    new = {app: _add(tx, app, batches, matched) for app in sorted(known)}
+    results: list[Tally | RefusedError] = []
+    for batch, records in zip(batches, matched, strict=True):
+        if batch.app not in known:
+            results.append(_unknown_app(batch.app))
             continue
-        record = OutcomeRecord(
-            app=app,
-            event=event.event,
-            rollout=rollout,
-            kind=event.kind,
-            channel=event.channel,
-            base=event.base,
-            name=event.name,
-            release=event.release,
-            detail=event.detail,
-            gain=event.gain,
-            received_at=now,
-        )
-        if event.event in matched:
-            repeated.append(record)
-        matched.setdefault(event.event, record)
-    return [*matched.values(), *repeated]
+        accepted = 0
+        for record in records:
+            if record.event in new[batch.app]:
+                new[batch.app].remove(record.event)  # only the first report of an event is the accepted one
+                accepted += 1
+        results.append(Tally(accepted, len(records) - accepted, len(batch.events) - len(records)))
+    return results
+
+
+def _add(tx: Transaction, app: str, batches: Sequence[_Batch], matched: Sequence[list[OutcomeRecord]]) -> set[str]:
+    records = [r for batch, found in zip(batches, matched, strict=True) if batch.app == app for r in found]
+    return set(tx.outcomes.add(app, records))
+
+
+def _unknown_app(app: str) -> RefusedError:
+    return RefusedError("unknown_app", f"There is no app {app}.", hint="Check the app's name.", kind="not_found")
+
+
+class _Known:
+    """What one app offers, looked up once per transaction for each head that events name."""
+
+    def __init__(self, tx: Transaction, app: str) -> None:
+        self._tx, self._app = tx, app
+        self._found: dict[_What, tuple[bool, str | None]] = {}
+
+    def records(self, events: Sequence[Outcome], now: int) -> list[OutcomeRecord]:
+        """The events that count, as records."""
+        records = []
+        for event in events:
+            what = (event.channel, event.base, event.name, event.release, event.head)
+            if what not in self._found:
+                self._found[what] = _rollout_of(self._tx, self._app, event)
+            counts, rollout = self._found[what]
+            if counts:
+                records.append(_record(self._app, event, rollout, now))
+        return records
+
+
+def _record(app: str, event: Outcome, rollout: str | None, now: int) -> OutcomeRecord:
+    return OutcomeRecord(
+        app=app,
+        event=event.event,
+        rollout=rollout,
+        kind=event.kind,
+        channel=event.channel,
+        base=event.base,
+        name=event.name,
+        release=event.release,
+        detail=event.detail,
+        gain=event.gain,
+        received_at=now,
+    )
 
 
 def _rollout_of(tx: Transaction, app: str, event: Outcome) -> tuple[bool, str | None]:
