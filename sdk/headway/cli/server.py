@@ -152,12 +152,19 @@ def gc(
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what would go.")] = False,
     as_json: AsJson = False,
 ) -> None:
-    """Remove uploads that no release names, and files that crashed uploads left behind."""
+    """Remove uploads that no release names, what crashed uploads left behind, and old single outcomes."""
     from headway_server.maintenance.gc import sweep
+    from headway_server.maintenance.prune import prune
 
-    swept = sweep(_ports(_settings(data_dir)), dry_run=dry_run)
+    ports = _ports(_settings(data_dir))
+    swept = sweep(ports, dry_run=dry_run)
+    pruned = {p.app: p.events for p in prune(ports, dry_run=dry_run)}
     if as_json:
-        rows = [{"app": s.app, "artifacts": list(s.artifacts), "strays": list(s.strays)} for s in swept]
+        rows = [
+            {"app": s.app, "artifacts": list(s.artifacts), "strays": list(s.strays), "outcomes": pruned.get(s.app, 0)}
+            for s in swept
+        ]
         print_json({"schema": 1, "dry_run": dry_run, "apps": rows})
         return
-    print_table([(s.app, len(s.artifacts), len(s.strays)) for s in swept], ("app", "unused uploads", "strays"))
+    rows_shown = [(s.app, len(s.artifacts), len(s.strays), pruned.get(s.app, 0)) for s in swept]
+    print_table(rows_shown, ("app", "unused uploads", "strays", "old outcomes"))
