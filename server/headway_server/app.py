@@ -17,7 +17,7 @@ from headway_server.api.operations import Metrics
 from headway_server.console.views import console
 from headway_server.db.engine import SqlDatabase
 from headway_server.delivery.outcomes import Intake
-from headway_server.delivery.ratelimit import RateLimiter
+from headway_server.delivery.ratelimit import LIMITS, make_limits
 from headway_server.examining import make_examiner
 from headway_server.poll import PollFront
 from headway_server.ports import EXTENSION, Clock, Database, ModelExaminer, Ports, PublicStore
@@ -90,9 +90,9 @@ def create_app(ports: Ports) -> Server:
     metrics = Metrics.create()
     operations.observe(app, metrics)
     errors.install(app)
-    limiter = RateLimiter(settings.outcomes_per_s, settings.outcomes_burst)
+    limits = app.extensions[LIMITS] = make_limits(ports)
     parts = (publishing.api, reading.api, delivering.api, webhooks.api)
-    for api in (*parts, devices.make_api(limiter, Intake(ports)), operations.make_api(metrics)):
+    for api in (*parts, devices.make_api(limits.outcomes, Intake(ports)), operations.make_api(metrics)):
         app.register_api(api)
     app.register_blueprint(console)
     app.add_url_rule("/", endpoint="root", view_func=lambda: redirect("/console/"))

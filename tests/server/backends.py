@@ -93,7 +93,7 @@ class RemoteBackend:
         return f"postgresql://postgres@127.0.0.1:{self._pg_port}/{database}"
 
     def _start_postgres(self, folder: Path) -> None:
-        self._pg_port = _free_port()
+        self._pg_port = free_port()
         cluster = self._folder / "pg"
         cluster.mkdir()
         user = _other_user(cluster)
@@ -134,7 +134,7 @@ class RemoteBackend:
         keys = [{"accessKey": _ACCESS, "secretKey": _SECRET}]
         identity = {"name": "test", "credentials": keys, "actions": ["Admin", "Read", "Write", "List", "Tagging"]}
         config.write_text(json.dumps({"identities": [identity]}))
-        ports = [_free_port(low=True) for _ in range(4)]
+        ports = [free_port(low=True) for _ in range(4)]
         master, volume, filer, self._s3_port = ports
         command = [
             weed, f"-logdir={data}", "server", f"-dir={data}", "-ip=127.0.0.1", "-ip.bind=127.0.0.1",
@@ -209,7 +209,7 @@ def _other_user(cluster: Path) -> int | None:
     pytest.skip("PostgreSQL cannot run as root and there is no other user")
 
 
-def _free_port(*, low: bool = False) -> int:
+def free_port(*, low: bool = False) -> int:
     """A free port; ``low``: one whose number plus 10,000 is a port too (SeaweedFS opens that for gRPC)."""
     for _ in range(200):
         port = 12_000 + secrets.randbelow(8_000) if low else 0

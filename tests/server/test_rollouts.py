@@ -11,7 +11,6 @@ import pytest
 from headway.contract.channel import ChannelDocument
 from headway.contract.digests import digest_of
 from headway_server.app import Server
-from headway_server.delivery.ratelimit import RateLimiter
 
 from .conftest import MakeServer, connect
 from .test_bad_input import refused
@@ -146,13 +145,6 @@ def test_reports_are_bounded_and_strict(published: PublisherWorld, draft: HeadDr
     refused(published.report(published.event(draft, "confirmed", 1, detail="hello")), 422, "malformed")
     refused(published.report(published.event(draft, "rolled_back", 1, detail="我说的话")), 422, "malformed")
     refused(published.client.post("/v1/outcomes", json={"app": "nobody", "events": []}), 404, "unknown_app")
-
-
-def test_a_noisy_source_is_told_to_wait() -> None:
-    limiter = RateLimiter(per_s=2, burst=3)
-    assert [limiter.wait_s("a", 0.0) for _ in range(4)] == [0, 0, 0, 0.5]
-    assert limiter.wait_s("b", 0.0) == 0
-    assert limiter.wait_s("a", 0.5) == 0
 
 
 def test_rate_limit_over_http(server: Server, published: PublisherWorld, make_server: MakeServer) -> None:

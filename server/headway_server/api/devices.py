@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import hashlib
 import re
-import time
 import zlib
 from functools import partial
 
@@ -25,7 +24,7 @@ from headway_server.api import schemas as s
 from headway_server.api.http import answer, body_bytes, ports
 from headway_server.caching import cache_control, media_type
 from headway_server.delivery.outcomes import Intake
-from headway_server.delivery.ratelimit import RateLimiter
+from headway_server.delivery.ratelimit import RateLimiter, source_of
 
 _METADATA = re.compile(r"timestamp\.json|[1-9][0-9]{0,15}\.[a-z0-9-]{1,80}\.json")
 _TARGET = re.compile(r"(?:[a-z0-9][a-z0-9.-]{0,63}/){1,5}[0-9a-f]{64}\.[a-z0-9][a-z0-9.-]{0,127}")
@@ -45,15 +44,7 @@ def make_api(limiter: RateLimiter, intake: Intake) -> APIBlueprint:
     @api.post("/v1/outcomes")
     def post_outcomes() -> Response:
         """Report outcomes: ``{"app", "events"}``, gzip allowed, each event counted once."""
-        wait_s = limiter.wait_s(request.remote_addr or "", time.monotonic())
-        if wait_s > 0:
-            raise RefusedError(
-                "rate_limited",
-                "Too many reports from this source.",
-                hint="Keep the events and send them later.",
-                kind="rate_limited",
-                retry_after_s=int(wait_s) + 1,
-            )
+        limiter.check(source_of(request.remote_addr or ""), "reports from this source")
         fields = decode(_report_bytes(), "outcomes")
         events = [Outcome.from_json(item) for item in fields.items("events")]
         tally = intake.report(parse_name(fields.text("app"), what="app"), events)

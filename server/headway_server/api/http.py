@@ -10,7 +10,9 @@ from typing import Any, cast
 from flask import Response, current_app, g, jsonify, request
 
 from headway.contract.errors import RefusedError, malformed
+from headway_server.access import check_token
 from headway_server.catalog import tokens
+from headway_server.delivery.ratelimit import LIMITS, Limits
 from headway_server.ports import EXTENSION, Actor, Ports
 from headway_server.records import TokenRecord
 
@@ -31,12 +33,22 @@ def request_id() -> str:
     return str(g.request_id)
 
 
+def limits() -> Limits:
+    """The limits that :func:`headway_server.app.create_app` put in."""
+    return cast(Limits, current_app.extensions[LIMITS])
+
+
 def authenticate() -> None:
-    """Find the caller's token, before anything of the request is read; raises ``not_authenticated``."""
+    """Find the caller's token, before anything of the request is read.
+
+    Raises:
+        RefusedError: codes ``not_authenticated`` and ``rate_limited``.
+    """
     kind, _, text = request.headers.get("Authorization", "").partition(" ")
     if kind.lower() != "bearer" or not text:
         raise tokens.not_authenticated()
-    g.token = tokens.authenticate(ports(), text.strip())
+    g.token = check_token(ports(), limits(), text.strip(), request.remote_addr or "")
+    limits().api.check(g.token.id, "requests with this token")
 
 
 def caller(scope: str, app: str | None) -> Actor:

@@ -9,10 +9,13 @@ from flask import Blueprint, Response, current_app, g, redirect, render_template
 from werkzeug.wrappers import Response as BaseResponse
 
 from headway.contract.errors import RefusedError
+from headway.contract.problems import status_of
+from headway_server.access import check_token
 from headway_server.catalog import apps, tokens
 from headway_server.console import lineage_svg, overview
 from headway_server.console.texts import LANGUAGES, text
 from headway_server.delivery import reports
+from headway_server.delivery.ratelimit import LIMITS, Limits
 from headway_server.ports import EXTENSION, Ports
 from headway_server.records import TokenRecord
 
@@ -28,6 +31,11 @@ def _ports() -> Ports:
     return cast(Ports, current_app.extensions[EXTENSION])
 
 
+def _check_token(text: str) -> TokenRecord:
+    limits = cast(Limits, current_app.extensions[LIMITS])
+    return check_token(_ports(), limits, text, request.remote_addr or "")
+
+
 @console.before_request
 def sign_in_first() -> BaseResponse | None:
     """Everything but the sign-in page and the style sheet needs a valid token."""
@@ -36,7 +44,7 @@ def sign_in_first() -> BaseResponse | None:
     if request.endpoint in ("console.sign_in", "console.static"):
         return None
     try:
-        g.token = tokens.authenticate(_ports(), request.cookies.get(_COOKIE, ""))
+        g.token = _check_token(request.cookies.get(_COOKIE, ""))
     except RefusedError:
         return redirect(url_for("console.sign_in", **_language()))
     return None
@@ -75,9 +83,9 @@ def sign_in() -> BaseResponse | str | tuple[str, int]:
         return render_template("console/sign_in.html", failed=False)
     given = request.form.get("token", "").strip()
     try:
-        tokens.authenticate(_ports(), given)
-    except RefusedError:
-        return render_template("console/sign_in.html", failed=True), 401
+        _check_token(given)
+    except RefusedError as error:
+        return render_template("console/sign_in.html", failed=True), status_of(error)
     response = redirect(url_for("console.index", **_language()))
     response.set_cookie(_COOKIE, given, httponly=True, samesite="Strict", secure=request.is_secure, path="/console")
     return response

@@ -5,8 +5,10 @@ Run it every few minutes from a timer (``headway server tick``); running it twic
 
 from __future__ import annotations
 
+import time
 from dataclasses import dataclass
 
+from headway_server.delivery.ratelimit import forget_full
 from headway_server.delivery.rollouts import tick_all
 from headway_server.maintenance.lateness import alarm
 from headway_server.notifying.sending import forget_old, send_due
@@ -33,6 +35,7 @@ def tick(ports: Ports, actor: Actor) -> tuple[Ticked, ...]:
     done = tuple(_tick_app(ports, actor, app) for app in apps)
     send_due(ports)
     forget_old(ports)
+    forget_full(ports, time.time())
     return done
 
 
