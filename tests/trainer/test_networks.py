@@ -11,7 +11,7 @@ pytest.importorskip("transformers", reason="training needs the extra trainer")
 
 from headway.contract.errors import RefusedError
 from headway_trainer.distil_task import soft_loss
-from headway_trainer.matching import Guidance, Matching, attention_loss, guidance
+from headway_trainer.matching import Guidance, Matching, attention_loss, guidance, points
 from headway_trainer.models.student import (
     PAD_EMBEDDING,
     Student,
@@ -110,3 +110,17 @@ def test_soft_loss_is_the_definition() -> None:
     q = [1 / (1 + math.exp(0.5)), math.exp(0.5) / (1 + math.exp(0.5))]
     expected = temperature**2 * sum(a * math.log(a / b) for a, b in zip(p, q, strict=True))
     assert soft_loss(found, wanted, temperature).item() == pytest.approx(expected, rel=1e-5)
+
+
+def test_a_student_may_be_deeper_than_its_teacher() -> None:
+    guide = guidance(told(layers=4, heads=2), layers=6, heads=2)
+    assert guide.hidden.shape[1] == 3, "the embedding, and layers 3 and 6 after the teacher's 2 and 4"
+    mask = torch.ones(2, 5, dtype=torch.long)
+    hidden = [torch.randn(2, 5, 24) for _ in range(7)]
+    for student, teacher in ((0, 0), (3, 1), (6, 2)):
+        hidden[student] = guide.hidden[:, teacher]
+    attentions = [torch.softmax(torch.randn(2, 2, 5, 5), dim=-1) for _ in range(6)]
+    attentions[2], attentions[5] = guide.attentions[:, 0], guide.attentions[:, 1]
+    out = StudentOutput(torch.empty(0), torch.empty(0), tuple(hidden), tuple(attentions))
+    assert Matching(points(6, 4), 24, 24).hidden_loss(out, guide, mask).item() == pytest.approx(0, abs=1e-9)
+    assert attention_loss(out, guide, mask).item() == pytest.approx(0, abs=1e-6)

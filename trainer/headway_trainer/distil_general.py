@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from headway_trainer.data.batches import collate, epoch_batches
 from headway_trainer.loop import Plan, Rows, train
-from headway_trainer.matching import Matching, attention_loss, guidance
+from headway_trainer.matching import Matching, attention_loss, guidance, points
 from headway_trainer.models.student import Student
 from headway_trainer.models.teacher import Teacher
 from headway_trainer.optimiser import Schedule
@@ -42,7 +42,8 @@ def distil_general(
 ) -> tuple[Matching, dict[str, Any]]:
     """Train `student` in place on the tokenised texts; returns the learned projections and the facts."""
     geometry = student.config
-    matching = Matching(geometry.layers, geometry.hidden, int(teacher.encoder.config.hidden_size))
+    shape = teacher.encoder.config
+    matching = Matching(points(geometry.layers, shape.num_hidden_layers), geometry.hidden, int(shape.hidden_size))
     teacher.eval()
 
     def loss_of(rows: Rows) -> tuple[Tensor, int]:

@@ -1,11 +1,13 @@
 """What distillation compares besides logits: hidden states through a learned projection, and attention.
 
-Student layer `i` of `n` follows teacher layer `i·N/n`; layer 0 is the embedding. Where the teacher has more heads, the
-student's head follows the mean of its share of them, which is again a distribution. Padding counts nowhere.
+Student layer `i` of `n` follows teacher layer `i·N/n` wherever that is a whole number, so a student may be deeper than
+its teacher; layer 0 is the embedding. Where the teacher has more heads, the student's head follows the mean of its
+share of them, which is again a distribution. Padding counts nowhere.
 """
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import torch
@@ -18,33 +20,40 @@ from headway_trainer.models.teacher import TeacherOutput
 
 @dataclass(frozen=True, slots=True)
 class Guidance:
-    """The teacher's side for one batch: hidden [n, layers+1, t, width], attentions [n, layers, heads, t, t]."""
+    """The teacher's side for one batch: hidden [n, points+1, t, width], attentions [n, points, heads, t, t]."""
 
     hidden: Tensor
     attentions: Tensor
 
 
+def points(layers: int, depth: int) -> int:
+    """Return how many layers of a student of `layers` have a layer to follow in a teacher of `depth`."""
+    return math.gcd(layers, depth)
+
+
 def guidance(out: TeacherOutput, layers: int, heads: int) -> Guidance:
     """Pick the layers and group the heads a student of `layers` and `heads` follows.
 
-    Raises `RefusedError` (`train.geometry`) where the teacher's numbers are no multiples of the student's.
+    Raises `RefusedError` (`train.geometry`) where no layer but the last would be followed, or where the teacher's heads
+    are no multiple of the student's.
     """
     depth, width = len(out.attentions), out.attentions[0].shape[1]
-    if depth % layers or width % heads:
+    followed = points(layers, depth)
+    if (followed == 1 and layers > 1) or width % heads:
         raise RefusedError(
             "train.geometry",
             f"A teacher of {depth} layers and {width} heads cannot guide {layers} layers and {heads} heads.",
-            hint="Choose numbers for the student that divide the teacher's.",
+            hint="Choose layers with a divisor in common with the teacher's, and heads that divide the teacher's.",
         )
-    stride = depth // layers
-    hidden = torch.stack([out.hidden[stride * i] for i in range(layers + 1)], dim=1)
-    chosen = torch.stack([out.attentions[stride * i - 1] for i in range(1, layers + 1)], dim=1)
+    stride = depth // followed
+    hidden = torch.stack([out.hidden[stride * i] for i in range(followed + 1)], dim=1)
+    chosen = torch.stack([out.attentions[stride * i - 1] for i in range(1, followed + 1)], dim=1)
     texts, _, _, rows, columns = chosen.shape
-    return Guidance(hidden, chosen.reshape(texts, layers, heads, width // heads, rows, columns).mean(3))
+    return Guidance(hidden, chosen.reshape(texts, followed, heads, width // heads, rows, columns).mean(3))
 
 
 class Matching(nn.Module):
-    """One projection per compared state, from the student's width to the teacher's, and both losses."""
+    """One projection per compared state, the embedding and `layers` others, to the teacher's width; and both losses."""
 
     def __init__(self, layers: int, student_width: int, teacher_width: int) -> None:
         super().__init__()
@@ -56,10 +65,11 @@ class Matching(nn.Module):
     def hidden_loss(self, out: StudentOutput, guide: Guidance, mask: Tensor) -> Tensor:
         """Mean squared error of the projected states, in units of the teacher's variance, mean over the layers."""
         kept = mask.bool()
+        stride = (len(out.hidden) - 1) // (guide.hidden.shape[1] - 1)
         losses = []
         for index, projection in enumerate(self.projections):
             wanted = guide.hidden[:, index][kept].to(torch.float32)
-            found = projection(out.hidden[index][kept])
+            found = projection(out.hidden[stride * index][kept])
             losses.append((found - wanted).square().mean() / wanted.var().clamp_min(1e-6))
         return torch.stack(losses).mean()
 
@@ -68,7 +78,8 @@ def attention_loss(out: StudentOutput, guide: Guidance, mask: Tensor) -> Tensor:
     """KL divergence of the student's attention from the teacher's, mean over layers, heads and the text's tokens."""
     rows = mask.to(torch.float32)[:, None, None, :]
     wanted = guide.attentions.to(torch.float32)
-    found = torch.stack(out.attentions, dim=1)
+    stride = len(out.attentions) // wanted.shape[1]
+    found = torch.stack(out.attentions[stride - 1 :: stride], dim=1)
     divergence = wanted * (wanted.clamp_min(1e-6).log() - found.clamp_min(1e-6).log())
     per_row = divergence.sum(-1) * rows
     return per_row.sum() / (rows.sum() * wanted.shape[1] * wanted.shape[2])

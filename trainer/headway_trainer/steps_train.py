@@ -23,7 +23,7 @@ from headway_trainer.evaluate import accuracy
 from headway_trainer.finetune import correct as teacher_correct
 from headway_trainer.finetune import finetune
 from headway_trainer.finetune import logits as teacher_logits
-from headway_trainer.matching import Matching
+from headway_trainer.matching import Matching, points
 from headway_trainer.models.ngram import cross_fitted, fitted_on, mixed
 from headway_trainer.models.student import Student, initialise_embeddings
 from headway_trainer.run import Run
@@ -134,8 +134,8 @@ def quantise(run: Run) -> dict[str, Any]:
 def load_pair(run: Run, step: str) -> tuple[Student, Matching]:
     """Return student and projections as a step left them, the grid attached for `qat`."""
     student = run.new_student()
-    width = int(run.new_teacher().encoder.config.hidden_size)
-    matching = Matching(run.config.student.layers, run.config.student.hidden, width)
+    geometry, shape = run.config.student, run.new_teacher().encoder.config
+    matching = Matching(points(geometry.layers, shape.num_hidden_layers), geometry.hidden, int(shape.hidden_size))
     if step == "qat":
         qat.attach(student)
     state = checkpoint.load(run.folder(step) / "model.pt")

@@ -22,8 +22,9 @@ class SetConfig:
     """Files of one labelled set, the columns to read, and its part in the run.
 
     Without `test` the dev split is the test split too, and the facts say so. `max_rows` takes so many training rows
-    by chance. The name is part of its heads' names, so it holds a-z, 0-9 and dashes. `label_titles` are what people
-    read for the labels, in the same order.
+    by chance. Rows of `left_out` labels are not read: a label that stands in test alone can be learnt by nobody. The
+    name is part of its heads' names, so it holds a-z, 0-9 and dashes. `label_titles` are what people read for the
+    labels, in the same order.
     """
 
     name: str
@@ -38,6 +39,7 @@ class SetConfig:
     max_rows: int | None = None
     held_out: bool = False
     label_titles: tuple[str, ...] = ()
+    left_out: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,15 +79,20 @@ def read_sets(configs: Sequence[SetConfig], folder: Path, seed: int) -> tuple[La
 
 
 def _splits(config: SetConfig, folder: Path, seed: int) -> dict[str, Labelled]:
-    columns = (config.label_column, config.text_column)
-    train = read_labelled(folder / config.train, *columns)
-    dev = read_labelled(folder / config.dev, *columns)
-    test = read_labelled(folder / config.test, *columns) if config.test else dev
+    def read(file: str) -> Labelled:
+        rows = read_labelled(folder / file, config.label_column, config.text_column)
+        return _chosen(rows, [i for i, label in enumerate(rows.labels) if label not in config.left_out])
+
+    train, dev = read(config.train), read(config.dev)
+    test = read(config.test) if config.test else dev
     return {"train": _capped(train, config.max_rows, seed), "dev": dev, "test": test}
 
 
 def _capped(rows: Labelled, most: int | None, seed: int) -> Labelled:
     if most is None or len(rows.texts) <= most:
         return rows
-    kept = sorted(random.Random(seed).sample(range(len(rows.texts)), most))
+    return _chosen(rows, sorted(random.Random(seed).sample(range(len(rows.texts)), most)))
+
+
+def _chosen(rows: Labelled, kept: Sequence[int]) -> Labelled:
     return replace(rows, texts=tuple(rows.texts[i] for i in kept), labels=tuple(rows.labels[i] for i in kept))
