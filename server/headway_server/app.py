@@ -12,7 +12,7 @@ from flask_openapi.openapi import OpenAPI
 from werkzeug.middleware.proxy_fix import ProxyFix
 
 from headway import __version__
-from headway_server.api import delivering, devices, errors, operations, publishing, reading, webhooks
+from headway_server.api import delivering, devices, errors, operations, publishing, reading, uploading, webhooks
 from headway_server.api.operations import Metrics
 from headway_server.console.views import console
 from headway_server.db.engine import SqlDatabase
@@ -20,12 +20,15 @@ from headway_server.delivery.outcomes import Intake
 from headway_server.delivery.ratelimit import LIMITS, make_limits
 from headway_server.examining import make_examiner
 from headway_server.poll import PollFront
-from headway_server.ports import EXTENSION, Clock, Database, ModelExaminer, Ports, PublicStore
+from headway_server.ports import EXTENSION, Clock, Database, ModelExaminer, Ports, PublicStore, Staging
 from headway_server.settings import Settings
 from headway_server.signing.files import FileSigner
 from headway_server.signing.secret import FileSecret
 from headway_server.storage.filesystem import FilesystemStore
+from headway_server.storage.memory import MemoryStore
 from headway_server.storage.s3 import S3Location, S3Store
+from headway_server.storage.s3_staging import S3Staging
+from headway_server.storage.staging import FolderStaging, MemoryStaging
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import WSGIApplication
@@ -46,12 +49,15 @@ def make_ports(
     clock: Clock | None = None,
     database: Database | None = None,
     store: PublicStore | None = None,
+    staging: Staging | None = None,
     examiner: ModelExaminer | None = None,
 ) -> Ports:
     """The ports that ``settings`` ask for; any of them may be given instead."""
+    store = store or make_store(settings)
     return Ports(
         database=database or SqlDatabase(settings.resolved_database_url),
-        store=store or make_store(settings),
+        store=store,
+        staging=staging or make_staging(settings, store),
         signer=FileSigner(settings.keys_dir),
         secret=FileSecret(settings.keys_dir),
         examiner=examiner or make_examiner(settings),
@@ -71,8 +77,21 @@ def make_store(settings: Settings) -> PublicStore:
         region=settings.s3_region,
         access_key_id=settings.s3_access_key_id,
         secret_access_key=settings.s3_secret_access_key.get_secret_value(),
+        public_endpoint_url=settings.s3_public_endpoint_url,
     )
     return S3Store(location, settings.work_dir)
+
+
+def make_staging(settings: Settings, store: PublicStore) -> Staging:
+    """Where parts of large uploads wait, beside the store that they will be in."""
+    match store:
+        case FilesystemStore():
+            return FolderStaging(store)
+        case S3Store():
+            return S3Staging(store, presigned=settings.s3_presigned_uploads)
+        case MemoryStore():
+            return MemoryStaging(store)
+    raise ValueError("give a staging place for a store of another kind")
 
 
 def create_app(ports: Ports) -> Server:
@@ -91,7 +110,7 @@ def create_app(ports: Ports) -> Server:
     operations.observe(app, metrics)
     errors.install(app)
     limits = app.extensions[LIMITS] = make_limits(ports)
-    parts = (publishing.api, reading.api, delivering.api, webhooks.api)
+    parts = (publishing.api, uploading.api, reading.api, delivering.api, webhooks.api)
     for api in (*parts, devices.make_api(limits.outcomes, Intake(ports)), operations.make_api(metrics)):
         app.register_api(api)
     app.register_blueprint(console)

@@ -18,6 +18,7 @@ from headway.trust.online import OnlineKeys
 from headway_server.repositories import Database as Database
 from headway_server.repositories import Transaction as Transaction
 from headway_server.settings import Settings
+from headway_server.upload_record import UploadRecord
 
 EXTENSION = "headway"
 """Under which name the web application keeps its :class:`Ports`."""
@@ -60,6 +61,45 @@ class PublicStore(Protocol):
 
     def sweep(self, older_than_s: float) -> int:
         """Remove what broken uploads left outside the tree before this time (seconds since 1970); how many."""
+
+
+class Staging(Protocol):
+    """Parts of large uploads on their way, outside the public tree."""
+
+    @property
+    def min_part_bytes(self) -> int:
+        """The smallest size of a part that is not the last."""
+
+    def begin(self, upload: str) -> str:
+        """Make room for a new upload of this id; what the storage itself calls it, or empty."""
+
+    def put_part(self, upload: UploadRecord, number: int, size: int, chunks: Iterable[bytes]) -> None:
+        """Keep a part of exactly ``size`` bytes, in place of an earlier one of its number.
+
+        Raises:
+            RefusedError: codes ``size_mismatch``, ``unknown_upload``; nothing of it is kept.
+            TransferError: code ``storage_failed``.
+        """
+
+    def parts(self, upload: UploadRecord) -> Mapping[int, int]:
+        """Sizes of the parts that are here, by number."""
+
+    def part_url(self, upload: UploadRecord, number: int, size: int) -> str | None:
+        """Where a publisher may PUT the part past the registry, for a while; None if he may not."""
+
+    def finish(self, upload: UploadRecord, path: str) -> None:
+        """Join the parts under ``path`` of the public tree; repeating it is harmless.
+
+        Raises:
+            RefusedError: codes ``digest_mismatch``, ``size_mismatch``, ``unknown_upload``; nothing is public.
+            TransferError: code ``storage_failed``; try again.
+        """
+
+    def discard(self, upload: str, handle: str) -> None:
+        """Remove all parts; nothing happens if there are none."""
+
+    def strays(self, known: frozenset[str], older_than_s: float) -> tuple[tuple[str, str], ...]:
+        """Id and handle of what is here, older than this time (seconds since 1970), and not among ``known`` ids."""
 
 
 class OnlineSigner(Protocol):
@@ -131,6 +171,7 @@ class Ports:
 
     database: Database
     store: PublicStore
+    staging: Staging
     signer: OnlineSigner
     secret: ServerSecret
     examiner: ModelExaminer

@@ -29,6 +29,7 @@ from headway_server.records import (
     TokenRecord,
 )
 from headway_server.repositories_marks import Marks, Search
+from headway_server.repositories_uploads import Uploads
 from headway_server.repositories_webhooks import Limits, Webhooks
 
 
@@ -248,6 +249,10 @@ class Transaction(Protocol):
     @property
     def artifacts(self) -> Artifacts:
         """Uploaded files."""
+
+    @property
+    def uploads(self) -> Uploads:
+        """Large uploads under way."""
 
     @property
     def releases(self) -> Releases:

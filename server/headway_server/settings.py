@@ -38,10 +38,22 @@ class Settings(BaseSettings):
     s3_region: str = "us-east-1"
     s3_access_key_id: str = ""
     s3_secret_access_key: SecretStr = SecretStr("")
+    s3_presigned_uploads: bool = True
+    """Let publishers send the parts of large files straight to the bucket, by addresses that are signed for an hour."""
+    s3_public_endpoint_url: str = ""
+    """Under which address publishers reach the bucket, if another one than the registry does."""
 
     json_max_bytes: int = Field(default=256 * 1024, ge=1024)
     role_max_bytes: int = Field(default=1024 * 1024, ge=1024)
     artifact_max_bytes: int = Field(default=2 * 2**30, ge=1024)
+    upload_part_bytes: int = Field(default=16 * 2**20, ge=1024)
+    """Size of a part of a large upload; S3 asks for at least 5 MiB."""
+    upload_expires_s: int = Field(default=86_400, ge=60)
+    """A large upload that nobody continued for so long is removed."""
+    uploads_max_bytes: int = Field(default=8 * 2**30, ge=1024)
+    """How many bytes the large uploads of one app that are under way may announce together."""
+    require_provenance: bool = False
+    """Refuse releases that come without a signed statement of where they come from."""
     outcomes_max_bytes: int = Field(default=1024 * 1024, ge=1024)
     """Size of one batch of outcomes after decompression."""
     outcomes_max_events: int = Field(default=500, ge=1, le=10_000)

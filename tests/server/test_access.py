@@ -64,6 +64,7 @@ def test_no_way_into_another_app(server: Server, published: PublisherWorld, cloc
         "release": "1",
         "rollout": rollout,
         "token": stolen.split("_")[2],
+        "number": "1",
         "webhook": "0" * 16,
         "message": "msg_" + "0" * 24,
     }
@@ -74,6 +75,7 @@ def test_no_way_into_another_app(server: Server, published: PublisherWorld, cloc
             "base_id": "kd", "name": "topic", "release": 2, "manifest": "", "custom": {}, "proof": {},
         },
         "/v1/apps/{app}/tokens": {"scopes": ["admin"]},
+        "/v1/apps/{app}/uploads": {"digest": head["head"], "size": 6},
         "/v1/apps/{app}/webhooks": {"url": "https://example.net", "events": ["recall.issued"]},
         "/v1/apps/{app}/channels/{channel}/{base_id}": {"poll_after_s": 60},
         "/v1/apps/{app}/channels/{channel}/{base_id}/preview/{name}": {"profiles": [{}]},

@@ -64,12 +64,12 @@ RETRIES = Retries()
 
 
 class ApiClient:
-    """Sends requests to one registry with one token."""
+    """Sends requests to one registry with one token; without a token, to addresses that were signed for us."""
 
     def __init__(
         self,
         url: str,
-        token: str,
+        token: str | None,
         *,
         transport: httpx2.BaseTransport | None = None,
         timeout_s: float = 30.0,
@@ -81,7 +81,11 @@ class ApiClient:
             transport=transport,
             timeout=timeout_s,
             follow_redirects=False,
-            headers={"authorization": f"Bearer {token}", "accept": "application/json", "user-agent": "headway"},
+            headers={
+                **({} if token is None else {"authorization": f"Bearer {token}"}),
+                "accept": "application/json",
+                "user-agent": "headway",
+            },
         )
 
     def close(self) -> None:
@@ -97,8 +101,11 @@ class ApiClient:
         content: Content | None = None,
         headers: Mapping[str, str] | None = None,
         repeatable: bool = True,
+        timeout_s: float | None = None,
     ) -> Answer:
         """Send one request: ``body`` as JSON, or ``content``, which is called afresh for each attempt.
+
+        ``timeout_s`` bounds each silence; without it the client's own limit does.
 
         Raises:
             TransferError: the registry cannot be reached, is too slow, or fails (5xx), also after all retries.
@@ -111,7 +118,7 @@ class ApiClient:
             sent["content-length"] = str(len(data))
             content = lambda: iter([data])  # noqa: E731 - a closure over data reads best here
         if not repeatable:
-            return self._once(method, path, content, sent)
+            return self._once(method, path, content, sent, timeout_s)
         policy = self._retries
         for attempt in stamina.retry_context(
             on=_worth_repeating,
@@ -122,13 +129,19 @@ class ApiClient:
             wait_jitter=policy.wait_initial_s,
         ):
             with attempt:
-                return self._once(method, path, content, sent)
+                return self._once(method, path, content, sent, timeout_s)
         raise AssertionError("the retry loop ends by returning or raising")
 
-    def _once(self, method: str, path: str, content: Content | None, headers: dict[str, str]) -> Answer:
+    def _once(
+        self, method: str, path: str, content: Content | None, headers: dict[str, str], timeout_s: float | None
+    ) -> Answer:
         try:
             request = self._client.build_request(
-                method, path, content=None if content is None else content(), headers=headers
+                method,
+                path,
+                content=None if content is None else content(),
+                headers=headers,
+                timeout=self._client.timeout if timeout_s is None else timeout_s,
             )
             response = self._client.send(request, stream=True)
             try:

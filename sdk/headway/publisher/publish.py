@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
+from functools import partial
 from pathlib import Path
 
 from headway.contract.digests import Digest
@@ -201,10 +202,15 @@ def _upload(registry: Registry, release: Release, missing: Sequence[Digest], rep
     total, sent = sum(files[digest].size for digest in missing), 0
     for digest in missing:
         file = files[digest]
-        report(f"uploading {file.path}", sent, total)
-        registry.upload(digest, file.size, file.chunks)
+        told = partial(_told, report, f"uploading {file.path}", sent, total)
+        told(0)
+        registry.upload_file(digest, file.size, file.source, on_sent=told)
         sent += file.size
     report("uploaded", sent, total)
+
+
+def _told(report: Progress, what: str, before: int, total: int, arrived: int) -> None:
+    report(what, before + arrived, total)
 
 
 def _planned(kind: str, name: str, manifest: Manifest, release: Release, missing: tuple[Digest, ...]) -> Published:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import base64
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import httpx2
@@ -20,6 +21,7 @@ from headway.contract.targets import HeadTarget
 from headway.contract.versions import parse_name
 from headway.publisher.delivery import Delivery
 from headway.publisher.http import RETRIES, ApiClient, Retries
+from headway.publisher.uploads import RESUMABLE_BYTES, Uploader
 from headway.trust.online import OnlineKeys
 from headway.trust.repository import TrustFiles
 from headway.trust.wire import facts
@@ -40,6 +42,8 @@ class PostedRole:
 class Registry(Delivery):
     """A publisher's client. ``transport`` replaces the network, for example by an in-process WSGI application.
 
+    Files of at least ``resumable_bytes`` are uploaded in parts (:mod:`headway.publisher.uploads`).
+
     Every method raises ``TransferError`` where the registry cannot be reached, and the registry's own refusal
     (``RefusedError``, ``UntrustedError``, ``IncompatibleError``) otherwise.
     """
@@ -53,10 +57,12 @@ class Registry(Delivery):
         transport: httpx2.BaseTransport | None = None,
         timeout_s: float = 30.0,
         retries: Retries = RETRIES,
+        resumable_bytes: int = RESUMABLE_BYTES,
     ) -> None:
         self.app = parse_name(app, what="app")
         self.url = url.rstrip("/")
         self._api = ApiClient(url, token, transport=transport, timeout_s=timeout_s, retries=retries)
+        self._uploader = Uploader(self._api, f"v1/apps/{self.app}", resumable_bytes=resumable_bytes)
         super().__init__(self._api, f"v1/apps/{self.app}")
 
     def __enter__(self) -> Registry:
@@ -67,6 +73,7 @@ class Registry(Delivery):
 
     def close(self) -> None:
         """Close idle connections."""
+        self._uploader.close()
         self._api.close()
 
     @property
@@ -145,9 +152,18 @@ class Registry(Delivery):
         return True
 
     def upload(self, digest: Digest, size: int, chunks: Callable[[], Iterable[bytes]]) -> bool:
-        """Upload a file of ``size`` bytes; ``chunks`` is called once per attempt. False if it was there."""
-        headers = {"content-type": "application/octet-stream", "content-length": str(size)}
-        return self._api.send("PUT", self._path("artifacts", digest), content=chunks, headers=headers).status == 201
+        """Upload ``size`` bytes in one request; ``chunks`` is called once per attempt. False if they were there."""
+        return self._uploader.put(digest, size, chunks)
+
+    def upload_file(
+        self, digest: Digest, size: int, source: Path, *, on_sent: Callable[[int], None] | None = None
+    ) -> bool:
+        """Upload the file at ``source``, from ``resumable_bytes`` on in parts; False if it was there.
+
+        Cut off anywhere, also by the end of this process, the next call for the same bytes goes on where it ended.
+        ``on_sent`` is called with how many bytes have arrived.
+        """
+        return self._uploader.send(digest, size, source, on_sent or (lambda _: None))
 
     def register_base(self, base_id: str, version: str, manifest: bytes, provenance: Mapping[str, object]) -> Json:
         """Register a base version whose files are uploaded; its record."""

@@ -1,23 +1,16 @@
-"""The publisher's half of the API: apps, trust, roles, artifacts, bases, heads."""
+"""The publisher's half of the API: apps, trust, roles, bases, heads. Files come in by ``uploading``."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
-from flask import Response, request
+from flask import Response
 from flask_openapi.blueprint import APIBlueprint
 from flask_openapi.models.tag import Tag
-from werkzeug.exceptions import ClientDisconnected
 
-from headway.contract.digests import parse_digest
-from headway.contract.errors import RefusedError
 from headway.trust.repository import TrustFiles
 from headway_server.api import schemas as s
-from headway_server.api.http import answer, authenticate, body_bytes, caller, decode_base64, length, own_app, ports
+from headway_server.api.http import answer, authenticate, body_bytes, caller, decode_base64, own_app, ports
 from headway_server.api.render import base_json, edge_json, head_json
-from headway_server.catalog import apps, bases, heads, trust, uploads
-
-_CHUNK_BYTES = 256 * 1024
+from headway_server.catalog import apps, bases, heads, trust
 
 api = APIBlueprint(
     "publishing", __name__, url_prefix="/v1", abp_tags=[Tag(name="publishing")], abp_security=[{"token": []}]
@@ -84,36 +77,6 @@ def post_role(path: s.RolePath) -> Response:
             "waiting_for": list(accepted.waiting_for),
         }
     )
-
-
-@api.get("/apps/<app>/artifacts/<digest>")
-def find_artifact(path: s.ArtifactPath) -> Response:
-    """Whether an artifact was uploaded (also by HEAD)."""
-    caller("read", path.app)
-    found = uploads.find(ports(), path.app, parse_digest(path.digest))
-    if found is None:
-        raise RefusedError(
-            "unknown_artifact", "The app has no such artifact.", hint="Upload it with PUT.", kind="not_found"
-        )
-    return answer({"digest": found.digest, "size": found.size})
-
-
-@api.put("/apps/<app>/artifacts/<digest>")
-def put_artifact(path: s.ArtifactPath) -> Response:
-    """Upload a file under its digest; it is hashed while it arrives. ``Content-Length`` is required."""
-    actor = caller("publish", path.app)
-    size = length()
-    request.max_content_length = ports().settings.artifact_max_bytes  # None would mean the limit for JSON
-    new = uploads.receive(ports(), actor, path.app, parse_digest(path.digest), size, _chunks())
-    return answer({"digest": path.digest, "new": new}, 201 if new else 200)
-
-
-def _chunks() -> Iterator[bytes]:
-    try:
-        while chunk := request.stream.read(_CHUNK_BYTES):
-            yield chunk
-    except ClientDisconnected:
-        return  # too few bytes: whoever counts them says so
 
 
 @api.post("/apps/<app>/bases")

@@ -47,7 +47,8 @@ def register(ports: Ports, actor: Actor, app: str, upload: BaseUpload) -> tuple[
         apps.known(tx, app)
         present = tx.releases.base(app, upload.base_id, upload.version)
         require_artifacts(tx, app, manifest)
-        check_provenance(tx, app, "bases", upload.provenance, manifest)
+        required = ports.settings.require_provenance
+        check_provenance(tx, app, "bases", upload.provenance, manifest, required=required)
     digest = digest_of(upload.manifest)
     if present is not None:
         return same_release(present, present.manifest == digest), False
@@ -55,9 +56,12 @@ def register(ports: Ports, actor: Actor, app: str, upload: BaseUpload) -> tuple[
     if upload.dry_run:
         return record, True
     with ports.database.write(app) as tx:
-        twin = tx.releases.base_by_digest(app, record.package)
-        if twin is not None or not tx.releases.add_base(record):
-            raise immutable(f"{upload.base_id}@{upload.version}")
+        # The table's keys decide whoever was first: one content per version, one version per package.
+        if not tx.releases.add_base(record):
+            there = tx.releases.base(app, upload.base_id, upload.version)
+            if there is None:
+                raise immutable(f"{upload.base_id}@{upload.version}")
+            return same_release(there, there.manifest == digest), False
         path = base_manifest_path(upload.base_id, upload.version)
         keep_manifest(ports, tx, app, path, digest, upload.manifest)
         subject = f"{upload.base_id}@{upload.version}"

@@ -69,7 +69,8 @@ def register(ports: Ports, actor: Actor, app: str, upload: HeadUpload) -> Regist
     with ports.database.read() as tx:
         apps.known(tx, app)
         require_artifacts(tx, app, manifest)
-        check_provenance(tx, app, f"heads-{target.base_id}", upload.provenance, manifest)
+        required = ports.settings.require_provenance
+        check_provenance(tx, app, f"heads-{target.base_id}", upload.provenance, manifest, required=required)
         bases = _bases(tx, app, target)
         present = tx.releases.head(app, upload.base_id, upload.name, upload.release)
         _check_lineage(tx, app, target, present)

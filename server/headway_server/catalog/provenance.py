@@ -12,14 +12,22 @@ from headway_server.publication.seal import no_trust
 from headway_server.records import JsonObject
 
 
-def check_provenance(tx: Transaction, app: str, role: str, envelope: JsonObject | None, manifest: Manifest) -> None:
-    """Pass, if there is none, or if a holder of ``role`` signed one about the files of ``manifest``.
+def check_provenance(
+    tx: Transaction, app: str, role: str, envelope: JsonObject | None, manifest: Manifest, *, required: bool
+) -> None:
+    """Pass, if a holder of ``role`` signed one about the files of ``manifest``; or there is none and need not be.
 
     Raises:
         UntrustedError: code ``bad_signature``.
-        RefusedError: codes ``no_trust``, ``unknown_role``, ``malformed``, ``wrong_provenance``.
+        RefusedError: codes ``no_provenance``, ``no_trust``, ``unknown_role``, ``malformed``, ``wrong_provenance``.
     """
     if envelope is None:
+        if required:
+            raise RefusedError(
+                "no_provenance",
+                "This registry takes no release without a signed statement of where it comes from.",
+                hint="Publish with a current Headway, which signs one, or send it as provenance (a DSSE envelope).",
+            )
         return
     provenance = verify(envelope, _holders(tx, app, role)).provenance
     if not covers(provenance, manifest):

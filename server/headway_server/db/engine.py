@@ -21,6 +21,7 @@ from headway_server.db.marks import SqlMarks
 from headway_server.db.outcomes import SqlOutcomes
 from headway_server.db.publishing import SqlArtifacts, SqlReleases, SqlRoles
 from headway_server.db.search import SqlSearch
+from headway_server.db.uploads import SqlUploads
 from headway_server.db.webhooks import SqlLimits, SqlWebhooks
 
 BUSY_TIMEOUT_MS = 15_000
@@ -34,6 +35,7 @@ class SqlTransaction:
         self.tokens = SqlTokens(connection)
         self.roles = SqlRoles(connection)
         self.artifacts = SqlArtifacts(connection)
+        self.uploads = SqlUploads(connection)
         self.releases = SqlReleases(connection)
         self.channels = SqlChannels(connection)
         self.rollouts = SqlRollouts(connection)

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 from headway.contract.digests import Digest
 from headway.contract.manifest import Manifest, base_manifest_path, head_manifest_path
+from headway_server.catalog import upload_parts
 from headway_server.ports import Ports, Transaction
 from headway_server.publication.layout import artifact_path
 
@@ -22,6 +23,7 @@ class Swept:
     app: str
     artifacts: tuple[str, ...]
     strays: tuple[str, ...]
+    uploads: tuple[str, ...] = ()
 
 
 def sweep(ports: Ports, *, dry_run: bool = False) -> tuple[Swept, ...]:
@@ -30,7 +32,17 @@ def sweep(ports: Ports, *, dry_run: bool = False) -> tuple[Swept, ...]:
         ports.store.sweep(ports.clock() - GRACE_S)
     with ports.database.read() as tx:
         apps = [record.app for record in tx.apps.all()]
+    if not dry_run:
+        _sweep_parts(ports)
     return tuple(_sweep_app(ports, app, dry_run=dry_run) for app in apps)
+
+
+def _sweep_parts(ports: Ports) -> None:
+    """Remove parts that belong to no upload: a process died between beginning one and writing it down, or the end."""
+    with ports.database.read() as tx:
+        known = tx.uploads.ids()
+    for upload, handle in ports.staging.strays(known, ports.clock() - GRACE_S):
+        ports.staging.discard(upload, handle)
 
 
 def _sweep_app(ports: Ports, app: str, *, dry_run: bool) -> Swept:
@@ -48,7 +60,10 @@ def _sweep_app(ports: Ports, app: str, *, dry_run: bool) -> Swept:
         with ports.database.write(app) as tx:
             for path in _strays(ports, tx, app):
                 ports.store.delete(path)
-    return Swept(app, tuple(a.digest for a in unused), strays)
+    expired = upload_parts.expired(ports, app)
+    if not dry_run:
+        upload_parts.expire(ports, app)
+    return Swept(app, tuple(a.digest for a in unused), strays, tuple(upload.digest for upload in expired))
 
 
 def _strays(ports: Ports, tx: Transaction, app: str) -> tuple[str, ...]:

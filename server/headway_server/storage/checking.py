@@ -42,6 +42,27 @@ def checked(chunks: Iterable[bytes], digest: Digest, size: int) -> Iterator[byte
         )
 
 
+def bounded(chunks: Iterable[bytes], size: int) -> Iterator[bytes]:
+    """Pass on ``size`` bytes of a part of an upload, no more and no fewer.
+
+    Raises:
+        RefusedError: code ``size_mismatch``, at the end or as soon as there is too much.
+    """
+    seen = 0
+    for chunk in chunks:
+        seen += len(chunk)
+        if seen > size:
+            break
+        yield chunk
+    if seen != size:
+        raise RefusedError(
+            "size_mismatch",
+            f"The part should have {size} bytes but had {'more' if seen > size else seen}.",
+            hint="Send the whole part again; ask the upload which parts are missing and how long they are.",
+            expected=size,
+        )
+
+
 def safe_path(path: str) -> str:
     """``path`` if it is a path of the public tree.
 
@@ -54,6 +75,16 @@ def safe_path(path: str) -> str:
         "unsafe_path",
         "That is no path of the registry's public tree.",
         hint="Use paths as the signed metadata and the manifests name them.",
+    )
+
+
+def damaged(error: Exception) -> TransferError:
+    """The error for parts that the bucket joined and then cannot give back: they must be sent again."""
+    return TransferError(
+        "upload_damaged",
+        f"The bucket cannot give back what was uploaded ({type(error).__name__}).",
+        hint="Nothing is public. The upload is given up: begin it again.",
+        retry_after_s=1,
     )
 
 

@@ -16,6 +16,8 @@ from headway.contract.digests import Digest
 from headway_server.storage.checking import checked, safe_path, storage_failed
 
 _INCOMING = ".incoming"
+_EARLY_BYTES = 1024 * 1024
+_ADVISE = getattr(os, "posix_fadvise", None)
 
 
 class FilesystemStore:
@@ -23,8 +25,8 @@ class FilesystemStore:
 
     def __init__(self, root: Path) -> None:
         self.root = root
-        self._incoming = root / _INCOMING
-        self._incoming.mkdir(parents=True, exist_ok=True)
+        self.incoming = root / _INCOMING
+        self.incoming.mkdir(parents=True, exist_ok=True)
 
     def put(self, path: str, digest: Digest, size: int, chunks: Iterable[bytes]) -> bool:
         """Store a file while hashing it; False if it was there."""
@@ -70,8 +72,8 @@ class FilesystemStore:
     def sweep(self, older_than_s: float) -> int:
         """Remove temporary files last written before this time (seconds since 1970); how many there were."""
         removed = 0
-        for stray in self._incoming.iterdir():
-            if stray.stat().st_mtime < older_than_s:
+        for stray in self.incoming.iterdir():
+            if stray.is_file() and stray.stat().st_mtime < older_than_s:
                 stray.unlink(missing_ok=True)
                 removed += 1
         return removed
@@ -82,11 +84,9 @@ class FilesystemStore:
     def _write(self, target: Path, chunks: Iterable[bytes]) -> None:
         temporary: str | None = None
         try:
-            handle, temporary = tempfile.mkstemp(dir=self._incoming)
+            handle, temporary = tempfile.mkstemp(dir=self.incoming)
             with os.fdopen(handle, "wb") as file:
-                for chunk in chunks:
-                    file.write(chunk)
-                file.flush()
+                _write(file, chunks)
                 os.fsync(file.fileno())
             # mkstemp makes files private; other web servers must be able to read the tree.
             Path(temporary).chmod(0o644)
@@ -99,6 +99,21 @@ class FilesystemStore:
         finally:
             if temporary is not None:
                 Path(temporary).unlink(missing_ok=True)
+
+
+def _write(file: BinaryIO, chunks: Iterable[bytes]) -> None:
+    """Write and let the system begin to store it meanwhile, so that the fsync at the end has little left to do.
+
+    On Linux "not needed" starts the writing of dirty pages and drops none of them; elsewhere nothing happens.
+    """
+    begun = written = 0
+    for chunk in chunks:
+        written += file.write(chunk)
+        if _ADVISE is not None and written - begun >= _EARLY_BYTES:
+            file.flush()
+            _ADVISE(file.fileno(), begun, written - begun, os.POSIX_FADV_DONTNEED)
+            begun = written
+    file.flush()
 
 
 def _sync_folder(folder: Path) -> None:

@@ -37,43 +37,35 @@ class S3Location:
     region: str
     access_key_id: str
     secret_access_key: str
+    public_endpoint_url: str = ""
+    """Under which address publishers reach the bucket, if that is another one than ours."""
 
 
 class S3Store:
     """See :class:`headway_server.ports.PublicStore`."""
 
     def __init__(self, location: S3Location, work_dir: Path) -> None:
-        self._bucket = location.bucket
-        self._prefix = location.prefix.strip("/") + "/" if location.prefix.strip("/") else ""
-        self._work_dir = work_dir
+        self.bucket = location.bucket
+        self.prefix = location.prefix.strip("/") + "/" if location.prefix.strip("/") else ""
+        self.work_dir = work_dir
         work_dir.mkdir(parents=True, exist_ok=True)
-        self._client: Any = boto3.client(
-            "s3",
-            endpoint_url=location.endpoint_url or None,
-            region_name=location.region,
-            aws_access_key_id=location.access_key_id or None,
-            aws_secret_access_key=location.secret_access_key or None,
-            config=Config(
-                retries={"max_attempts": 4, "mode": "standard"},
-                connect_timeout=5,
-                read_timeout=30,
-                s3={"addressing_style": "path"} if location.endpoint_url else {},
-            ),
-        )
+        self.client: Any = _client(location, location.endpoint_url)
+        public = location.public_endpoint_url
+        self.signing_client: Any = _client(location, public) if public else self.client
 
     def put(self, path: str, digest: Digest, size: int, chunks: Iterable[bytes]) -> bool:
         """Store a file after hashing it; False if it was there."""
         if self.size(path) == size:
             return False
         try:
-            with tempfile.TemporaryFile(dir=self._work_dir) as spool:
+            with tempfile.TemporaryFile(dir=self.work_dir) as spool:
                 for chunk in checked(chunks, digest, size):
                     spool.write(chunk)
                 spool.seek(0)
-                extra = _headers(path)
+                extra = headers_of(path)
                 # One thread: an upload must not take more of a small server than the request that brought it.
                 config = TransferConfig(use_threads=False)
-                self._client.upload_fileobj(spool, self._bucket, self._key(path), ExtraArgs=extra, Config=config)
+                self.client.upload_fileobj(spool, self.bucket, self.key(path), ExtraArgs=extra, Config=config)
         except (OSError, BotoCoreError, ClientError) as error:
             raise storage_failed(error) from error
         return True
@@ -81,7 +73,7 @@ class S3Store:
     def replace(self, path: str, data: bytes) -> None:
         """Write a small file; S3 replaces an object as a whole."""
         try:
-            self._client.put_object(Bucket=self._bucket, Key=self._key(path), Body=data, **_headers(path))
+            self.client.put_object(Bucket=self.bucket, Key=self.key(path), Body=data, **headers_of(path))
         except (BotoCoreError, ClientError) as error:
             raise storage_failed(error) from error
 
@@ -95,7 +87,7 @@ class S3Store:
         size = self.size(path)
         if size is None:
             return None
-        raw = _ObjectReader(self._client, self._bucket, self._key(path), size)
+        raw = _ObjectReader(self.client, self.bucket, self.key(path), size)
         return cast(BinaryIO, io.BufferedReader(raw, _BLOCK_BYTES)), size
 
     def size(self, path: str) -> int | None:
@@ -114,20 +106,21 @@ class S3Store:
     def paths(self, prefix: str) -> tuple[str, ...]:
         """All paths below a prefix, sorted."""
         try:
-            pages = self._client.get_paginator("list_objects_v2").paginate(
-                Bucket=self._bucket, Prefix=self._prefix + prefix
+            pages = self.client.get_paginator("list_objects_v2").paginate(
+                Bucket=self.bucket, Prefix=self.prefix + prefix
             )
             keys = [item["Key"] for page in pages for item in page.get("Contents", [])]
         except (BotoCoreError, ClientError) as error:
             raise storage_failed(error) from error
-        return tuple(sorted(key.removeprefix(self._prefix) for key in keys))
+        return tuple(sorted(key.removeprefix(self.prefix) for key in keys))
 
-    def _key(self, path: str) -> str:
-        return self._prefix + safe_path(path)
+    def key(self, path: str) -> str:
+        """Where a path of the public tree is in the bucket."""
+        return self.prefix + safe_path(path)
 
     def _call(self, operation: str, path: str) -> Any:
         try:
-            return getattr(self._client, operation)(Bucket=self._bucket, Key=self._key(path))
+            return getattr(self.client, operation)(Bucket=self.bucket, Key=self.key(path))
         except ClientError as error:
             if error.response.get("Error", {}).get("Code") in _NOT_THERE:
                 return None
@@ -172,6 +165,23 @@ class _ObjectReader(io.RawIOBase):
         return len(data)
 
 
-def _headers(path: str) -> dict[str, str]:
+def _client(location: S3Location, endpoint_url: str) -> Any:
+    return boto3.client(
+        "s3",
+        endpoint_url=endpoint_url or None,
+        region_name=location.region,
+        aws_access_key_id=location.access_key_id or None,
+        aws_secret_access_key=location.secret_access_key or None,
+        config=Config(
+            signature_version="s3v4",
+            retries={"max_attempts": 4, "mode": "standard"},
+            connect_timeout=5,
+            read_timeout=30,
+            s3={"addressing_style": "path"} if endpoint_url else {},
+        ),
+    )
+
+
+def headers_of(path: str) -> dict[str, str]:
     """What the bucket must answer by itself when it serves the file without us."""
     return {"CacheControl": cache_control(path), "ContentType": media_type(path)}
