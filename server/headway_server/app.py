@@ -12,7 +12,7 @@ from flask_openapi.openapi import OpenAPI
 from werkzeug.middleware.proxy_fix import ProxyFix
 
 from headway import __version__
-from headway_server.api import delivering, devices, errors, operations, publishing, reading, uploading, webhooks
+from headway_server.api import delivering, devices, errors, marks, operations, publishing, reading, uploading, webhooks
 from headway_server.api.operations import Metrics
 from headway_server.console.views import console
 from headway_server.db.engine import SqlDatabase
@@ -110,7 +110,7 @@ def create_app(ports: Ports) -> Server:
     operations.observe(app, metrics)
     errors.install(app)
     limits = app.extensions[LIMITS] = make_limits(ports)
-    parts = (publishing.api, uploading.api, reading.api, delivering.api, webhooks.api)
+    parts = (publishing.api, uploading.api, reading.api, delivering.api, webhooks.api, marks.api)
     for api in (*parts, devices.make_api(limits.outcomes, Intake(ports)), operations.make_api(metrics)):
         app.register_api(api)
     app.register_blueprint(console)

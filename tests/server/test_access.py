@@ -83,13 +83,20 @@ def test_no_way_into_another_app(server: Server, published: PublisherWorld, cloc
         "/v1/apps/{app}/channels/{channel}/{base_id}/recalls": {"digest": head["head"], "reason": "theft"},
         "/v1/apps/{app}/channels/{channel}/{base_id}/personalise/{name}": {"directive": "discard"},
     }  # fmt: skip
+    mark = {"base_id": "kd", "name": "topic"}
+    bodies["/v1/apps/{app}/aliases"] = {**mark, "alias": "stable", "release": "1"}
+    bodies["/v1/apps/{app}/labels"] = {**mark, "release": "1", "key": "k", "value": "v"}
+    queries = {
+        "/v1/apps/{app}/impact": f"?base={head['head']}",
+        "/v1/apps/{app}/aliases/history": "?base_id=kd&alias=stable",
+        "/v1/apps/{app}/labels/history": "?base_id=kd&release=1&key=k",
+    }
     before = published.client.get("/apps/reader/metadata/timestamp.json").content
     for method, path in operations(server):
         if "{app}" not in path:
             continue
         for app in ("reader", "nobody"):
-            query = f"?base={head['head']}" if path.endswith("/impact") else ""
-            address = path.format(**{**parameters, "app": app}) + query
+            address = path.format(**{**parameters, "app": app}) + queries.get(path, "")
             answer = published.client.request(
                 method, address, headers={"Authorization": f"Bearer {stolen}"}, json=bodies.get(path, {})
             )
