@@ -21,7 +21,9 @@ from headway.contract.tokenizer import Tokenizer
 from headway.coreml.features import Features
 from headway.coreml.golden import read_base_golden, read_head_golden
 from headway.coreml.model import MLModel
+from headway_trainer.binding import forget_from
 from headway_trainer.config import read_config
+from headway_trainer.order import ORDER, first_reader
 from headway_trainer.pipeline import STEPS, run_steps
 from headway_trainer.run import Places, Run
 
@@ -112,13 +114,50 @@ def test_an_unknown_step_is_refused(workshop: Any, tmp_path: Path) -> None:
         run_steps(start(workshop, tmp_path), ["destil"])
 
 
-def test_another_configuration_needs_another_folder(workshop: Any, tmp_path: Path) -> None:
-    start(workshop, tmp_path)
-    other = tmp_path / "other.toml"
-    other.write_text(workshop.config.read_text("utf-8").replace("seed = 3", "seed = 4"), "utf-8")
-    places = Places(workshop.config.parent, tmp_path, str(workshop.teacher), workshop.corpora)
-    with pytest.raises(RefusedError, match="another configuration"):
-        Run(read_config(other), places)
+def changed(workshop: Any, folder: Path, old: str, new: str) -> Run:
+    other = folder.parent / f"{folder.name}.toml"
+    other.write_text(workshop.config.read_text("utf-8").replace(old, new, 1), "utf-8")
+    places = Places(workshop.config.parent, folder, str(workshop.teacher), workshop.corpora)
+    return Run(read_config(other), places)
+
+
+def test_another_configuration_needs_another_folder_or_the_steps_again(workshop: Any, tmp_path: Path) -> None:
+    folder = tmp_path / "run"
+    run = start(workshop, folder)
+    run.record("prepare", {"seconds": 1})
+    with pytest.raises(RefusedError, match="seed changed, and the step prepare is done") as caught:
+        changed(workshop, folder, "seed = 3", "seed = 4")
+    assert "--again prepare" in caught.value.hint
+    forget_from(folder, "prepare")
+    assert changed(workshop, folder, "seed = 3", "seed = 4").config.seed == 4
+
+
+def test_what_no_finished_step_has_read_may_change(workshop: Any, tmp_path: Path) -> None:
+    folder = tmp_path / "run"
+    run = start(workshop, folder)
+    run.record("prepare", {"seconds": 1})
+    half_done = [run.folder("teacher") / "model.latest.pt", run.folder("qat") / "model.latest.pt"]
+    for path in half_done:
+        path.write_bytes(b"half done")
+    changed(workshop, folder, "learning_rate = 1e-4", "learning_rate = 2e-4")
+    assert [path.exists() for path in half_done] == [True, False], "what the old value made starts over, nothing else"
+    changed(workshop, folder, "learning_rate = 1e-3", "learning_rate = 2e-3")
+    assert not half_done[0].exists()
+    assert run.facts("prepare") is not None
+
+
+def test_a_damaged_mark_is_named(workshop: Any, tmp_path: Path) -> None:
+    start(workshop, tmp_path / "run")
+    (tmp_path / "run/config.json").write_text("{", "utf-8")
+    with pytest.raises(RefusedError, match="damaged"):
+        start(workshop, tmp_path / "run")
+
+
+def test_every_step_has_its_place_in_the_order() -> None:
+    assert tuple(STEPS) == ORDER
+    assert first_reader("student.max_length") == first_reader("what.nobody.knows") == "prepare"
+    assert first_reader("task.schedule.learning_rate") == "distil-task"
+    assert first_reader("threads") is None
 
 
 def test_missing_corpora_folder_is_named(workshop: Any, tmp_path: Path) -> None:

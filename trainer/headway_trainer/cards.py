@@ -68,6 +68,7 @@ def base_card(config: RunConfig, facts: Facts) -> dict[str, Any]:
             "label_agreement_with_int8_training": exported["label_agreement_with_qat"],
         },
         "gate": facts["gate"]["lines"],
+        "waivers": facts["gate"]["waivers"],
         "not_evidenced": "Nothing was run on a phone: latency in milliseconds and CPU share are open.",
         "training": _training(config, facts),
         "made_with": facts["export-base"]["made_with"],

@@ -42,6 +42,7 @@ class DataConfig:
     """One labelled set or several `sets`, unlabelled files (in the corpora folder), the vocabulary.
 
     Labelled files are relative to the folder of labelled corpora, or to the configuration where none is given.
+    `label_titles` are what people read for the labels, in the order of `labels`; reports show them.
     `sampling_temperature` says how often each of several sets is asked (`data.mixing`).
     """
 
@@ -53,6 +54,7 @@ class DataConfig:
     title: str | None = None
     licence: str | None = None
     unlabelled: tuple[Source, ...] = ()
+    label_titles: tuple[str, ...] = ()
     sets: tuple[SetConfig, ...] = ()
     sampling_temperature: float = 1.0
 
@@ -71,7 +73,7 @@ class DataConfig:
         missing = [name for name, value in own.items() if not value]
         if missing:
             raise _refused(f"data: {missing[0]}", "it is missing")
-        return (SetConfig(name="", **own),)
+        return (SetConfig(name="", label_titles=self.label_titles, **own),)
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,7 +125,12 @@ def read_config(path: Path) -> RunConfig:
         document = tomllib.loads(path.read_text("utf-8"))
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise _refused(path.name, f"it is no TOML: {error}") from error
-    config: RunConfig = _build(RunConfig, document, path.name)
+    return from_document(document, path.name)
+
+
+def from_document(document: dict[str, Any], name: str = "config") -> RunConfig:
+    """Build a configuration from its keys and values. Raises `RefusedError` (`train.config`)."""
+    config: RunConfig = _build(RunConfig, document, name)
     _check_sets(config.data)
     return config
 

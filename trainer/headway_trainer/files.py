@@ -30,11 +30,28 @@ def write_text(path: Path, text: str) -> None:
 
 
 def unwritable(what: str, error: OSError) -> RefusedError:
-    """Return the error of a write that failed: what could not be written and how to go on."""
-    if error.errno in _FULL:
-        message = f"{what} could not be written: the disk is full ({error.strerror})."
+    """Return the error of a write that failed (`train.disk`): what could not be written and how to go on."""
+    if is_full(error):
+        message = f"{what} could not be written: the disk is full."
         hint = "Free some space and start again with --resume: what was finished and the last checkpoint are whole."
     else:
         message = f"{what} could not be written: {error.strerror or type(error).__name__}."
         hint = "Make the run folder writable and start again with --resume: what was finished is whole."
     return RefusedError("train.disk", message, hint=hint, errno=error.errno)
+
+
+def step_failed(step: str, error: OSError) -> RefusedError:
+    """Return the error of a step that a file stopped: `train.disk` if the disk is full, else `train.file`."""
+    if is_full(error):
+        return unwritable(f"What the step {step} leaves", error)
+    name = Path(error.filename).name if error.filename else "a file"
+    return RefusedError(
+        "train.file",
+        f"The step {step} cannot use {name}: {error.strerror or error}.",
+        hint="Correct the path in the configuration or its permissions, and start again with --resume.",
+    )
+
+
+def is_full(error: OSError) -> bool:
+    """Whether a disk, a quota or a limit on file sizes refused a write; copies of folders hide theirs in the text."""
+    return error.errno in _FULL or os.strerror(errno.ENOSPC) in str(error)

@@ -103,6 +103,18 @@ def gate(measured: Measured, config: GateConfig, report: DeviceReport | None = N
     return (*lines, *_from_device(report, config))
 
 
+def check_waivers(lines: tuple[Line, ...], waivers: tuple[Waiver, ...]) -> None:
+    """Return if every waiver names a line of the table and a reason. Raises `RefusedError` (`train.waiver`)."""
+    metrics = [line.metric for line in lines]
+    for waiver in waivers:
+        if waiver.metric not in metrics or not waiver.reason.strip():
+            raise RefusedError(
+                "train.waiver",
+                f"The waiver of {waiver.metric!r} names no line of the gate, or gives no reason.",
+                hint=f"Lines are: {', '.join(metrics)}. Write --waive 'METRIC=REASON'.",
+            )
+
+
 def released(lines: tuple[Line, ...], waivers: tuple[Waiver, ...] = ()) -> None:
     """Return if every line passed or is waived. Raises `RefusedError` (`train.gate`, kind `gate`) otherwise."""
     waived = {waiver.metric for waiver in waivers if waiver.reason.strip()}

@@ -12,6 +12,11 @@ import torch
 
 from headway.contract.errors import RefusedError
 from headway_trainer import steps_release, steps_train
+from headway_trainer.binding import forget_from
+from headway_trainer.files import step_failed
+from headway_trainer.progress import duration
+from headway_trainer.report.summary import write_summary
+from headway_trainer.revision import revision
 from headway_trainer.run import Run
 
 Step = Callable[[Run], dict[str, Any]]
@@ -29,7 +34,7 @@ STEPS: dict[str, Step] = {
     "gate": steps_release.judged,
     "cards": steps_release.cards,
 }
-"""Every step by name, in the order of a whole run."""
+"""Every step by name, in the order of a whole run, which is `order.ORDER`."""
 
 _PACKAGES = ("torch", "transformers", "coremltools", "numpy", "onnxruntime")
 
@@ -37,28 +42,46 @@ _PACKAGES = ("torch", "transformers", "coremltools", "numpy", "onnxruntime")
 def run_steps(run: Run, chosen: Sequence[str] | None = None) -> dict[str, dict[str, Any]]:
     """Run the chosen steps (all by default) in order and return their facts; finished ones are not run again.
 
+    After each step the run's own `facts.json` and curves are brought up to date. Waivers have the gate judge again.
+
     Raises:
-        RefusedError: code `train.step` for an unknown step, `train.order` for one whose predecessor is missing.
+        RefusedError: code `train.step` for an unknown step, `train.order` for one whose predecessor is missing,
+            `train.disk` if something could not be written, `train.file` for a file that cannot be used, and the
+            codes of the steps.
     """
     unknown = sorted(set(chosen or ()) - set(STEPS))
     if unknown:
         raise RefusedError("train.step", f"There is no step {unknown[0]}.", hint=f"Steps are {', '.join(STEPS)}.")
     torch.set_num_threads(run.places.threads or run.config.threads)
+    if run.places.waivers:
+        forget_from(run.places.run_folder, "gate")
     results: dict[str, dict[str, Any]] = {}
-    for name, step in STEPS.items():
+    for name in STEPS:
         if chosen and name not in chosen:
             continue
-        done = run.facts(name)
-        if done is None:
-            print(f"{time.strftime('%H:%M:%S')} {name}", flush=True)
-            started = time.monotonic()
-            facts = {**step(run), "seconds": round(time.monotonic() - started, 1), "made_with": versions()}
-            run.record(name, facts)
-            done = run.needed(name)
-        results[name] = done
+        results[name] = run.facts(name) or _run_step(run, name)
+    write_summary(run.places.run_folder)
     return results
 
 
+def _run_step(run: Run, name: str) -> dict[str, Any]:
+    print(f"{time.strftime('%H:%M:%S')} {name}", flush=True)
+    started = time.monotonic()
+    try:
+        facts = STEPS[name](run)
+    except OSError as error:
+        raise step_failed(name, error) from error
+    seconds = time.monotonic() - started
+    run.record(name, {**facts, "seconds": round(seconds, 1), "made_with": versions()})
+    print(f"{time.strftime('%H:%M:%S')} {name} done after {duration(seconds)}", flush=True)
+    write_summary(run.places.run_folder)
+    return run.needed(name)
+
+
 def versions() -> dict[str, str]:
-    """Return the versions of Python and of the packages that decide a result."""
-    return {"python": platform.python_version(), **{name: metadata.version(name) for name in _PACKAGES}}
+    """Return what decides a result besides its configuration: this program's revision, Python, the packages."""
+    return {
+        **revision(),
+        "python": platform.python_version(),
+        **{name: metadata.version(name) for name in _PACKAGES},
+    }

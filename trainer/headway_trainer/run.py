@@ -1,38 +1,42 @@
 """The run folder: one folder per step with its facts, what the steps share, and the texts they read.
 
 A step is done when its `facts.json` is there, written last; a resumed run skips it. The folder is bound to its
-configuration: another configuration needs another folder.
+configuration (`binding`).
 """
 
 from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 import torch
 
-from headway.contract.digests import digest_of
 from headway.contract.errors import RefusedError
 from headway.contract.tokenizer import Tokenizer
 from headway_trainer import checkpoint
+from headway_trainer.binding import bind
 from headway_trainer.config import RunConfig
 from headway_trainer.data.corpora import Lines, read_lines
 from headway_trainer.data.examples import Examples
 from headway_trainer.data.mixing import Scored
 from headway_trainer.data.sets import LabelledSet, read_sets
+from headway_trainer.files import write_text
+from headway_trainer.gate import Waiver
 from headway_trainer.models.student import Student
 from headway_trainer.models.teacher import Teacher
+from headway_trainer.models.teacher_check import check_teacher
 
 
 @dataclass(frozen=True)
 class Places:
     """Where things are on this machine: the configuration's folder, the teacher, the run, corpora.
 
-    `corpora` holds the unlabelled files, `data` the labelled ones if they are not beside the configuration.
+    `corpora` holds the unlabelled files, `data` the labelled ones if they are not beside the configuration. `waivers`
+    are the gate's lines that the person who started the run accepts as they are.
     """
 
     config_folder: Path
@@ -40,6 +44,7 @@ class Places:
     teacher: str
     corpora: Path | None = None
     threads: int | None = None
+    waivers: tuple[Waiver, ...] = ()
     data: Path | None = None
 
 
@@ -50,19 +55,7 @@ class Run:
         """Bind the folder. Raises `RefusedError` (`train.folder`) if it belongs to another configuration."""
         self.config, self.places = config, places
         self._examples: dict[tuple[str, str], Examples] = {}
-        places.run_folder.mkdir(parents=True, exist_ok=True)
-        document = asdict(config)
-        digest = digest_of(json.dumps(document, sort_keys=True, ensure_ascii=False).encode())
-        mark = places.run_folder / "config.json"
-        if mark.exists():
-            if json.loads(mark.read_text("utf-8"))["digest"] != digest:
-                raise RefusedError(
-                    "train.folder",
-                    f"The run folder {places.run_folder.name} was made by another configuration.",
-                    hint="Give a new folder, or start again without --resume.",
-                )
-        else:
-            mark.write_text(json.dumps({"digest": digest, "config": document}, indent=2, ensure_ascii=False), "utf-8")
+        bind(config, places.run_folder)
 
     def folder(self, step: str) -> Path:
         """Return the folder of a step, made if need be."""
@@ -88,11 +81,8 @@ class Run:
         return found
 
     def record(self, step: str, facts: dict[str, Any]) -> None:
-        """Write the facts of a step, which makes it done."""
-        path = self.folder(step) / "facts.json"
-        beside = path.with_suffix(".partial")
-        beside.write_text(json.dumps(facts, ensure_ascii=False, indent=2) + "\n", encoding="utf-8")
-        beside.replace(path)
+        """Write the facts of a step, which makes it done. Raises `RefusedError` (`train.disk`)."""
+        write_text(self.folder(step) / "facts.json", json.dumps(facts, ensure_ascii=False, indent=2) + "\n")
 
     @cached_property
     def tokenizer(self) -> Tokenizer:
@@ -148,6 +138,14 @@ class Run:
     def scored(self, split: str) -> tuple[Scored, ...]:
         """Return a split of every taught set with its columns of the classifier."""
         return tuple((self.examples(rows, split), rows.span) for rows in self.taught)
+
+    def check_teacher(self) -> None:
+        """Return if the teacher fits the configuration. Raises `RefusedError` (`train.teacher`, `train.geometry`)."""
+        config, student = self.config, self.config.student
+        steps = (config.general, config.task, config.qat)
+        follows = any(step.hidden_weight or step.attention_weight for step in steps)
+        followed = (student.layers, student.heads) if follows else None
+        check_teacher(self.places.teacher, self.tokenizer.tokens, student.max_length, followed)
 
     def new_teacher(self) -> Teacher:
         """Return the teacher as it comes."""

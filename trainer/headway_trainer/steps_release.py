@@ -136,7 +136,9 @@ def judged(run: Run) -> dict[str, Any]:
     lines = [line for of in run.taught for line in _lines(run, of)]
     for line in lines:
         print(f"{line.verdict:14} {line.metric:14} {line.found} (limit {line.limit})", flush=True)
-    return {"lines": [line.to_json() for line in lines]}
+    gate.check_waivers(tuple(lines), run.places.waivers)
+    waived = [{"metric": waiver.metric, "reason": waiver.reason.strip()} for waiver in run.places.waivers]
+    return {"lines": [line.to_json() for line in lines], "waivers": waived}
 
 
 _OF_A_SET = frozenset({"accuracy", "below teacher"})

@@ -13,6 +13,7 @@ from torch import nn
 
 from headway_trainer import checkpoint, qat
 from headway_trainer.answers import Answers, ask
+from headway_trainer.data import checks
 from headway_trainer.data.corpora import segments
 from headway_trainer.data.examples import UNLABELLED, Examples, joined, pieces
 from headway_trainer.data.mixing import Mixture
@@ -30,14 +31,24 @@ from headway_trainer.run import Run
 
 
 def prepare(run: Run) -> dict[str, Any]:
-    """Read every text once, and count: rows, tokens, lengths, unknown tokens, digests."""
+    """Read every text once, check and count: rows, tokens, lengths, unknown tokens, digests, texts in two splits."""
+    for of in run.sets:
+        checks.check_splits(of.splits, of.config.labels, of.config.label_titles)
+    run.check_teacher()
     unlabelled = {lines.name: {"digest": lines.digest, "lines": len(lines.texts)} for lines in run.unlabelled}
-    counted = by_set(run.sets, lambda rows: {"splits": {split: _counts(run, rows, split) for split in SPLITS}})
-    return {**counted, "unlabelled": unlabelled, "tokenizer": run.tokenizer.digest}
+    return {**by_set(run.sets, partial(_counted, run)), "unlabelled": unlabelled, "tokenizer": run.tokenizer.digest}
+
+
+def _counted(run: Run, of: LabelledSet) -> dict[str, Any]:
+    splits = {split: _counts(run, of, split) for split in SPLITS}
+    facts = {"splits": splits, "overlaps": checks.overlaps(of.splits)}
+    told = checks.remarks(facts, run.config.student.max_length)
+    print("\n".join(f"{of.name}: {line}" if of.name else line for line in told), flush=True)
+    return facts
 
 
 def _counts(run: Run, of: LabelledSet, split: str) -> dict[str, Any]:
-    rows, ids = of.splits[split], run.examples(of, split).ids
+    rows, ids, longest = of.splits[split], run.examples(of, split).ids, run.config.student.max_length
     lengths = sorted(map(len, ids))
     return {
         "digest": rows.digest,
@@ -45,7 +56,7 @@ def _counts(run: Run, of: LabelledSet, split: str) -> dict[str, Any]:
         "labels": {label: rows.labels.count(label) for label in of.config.labels},
         "tokens": sum(lengths),
         "length_p50_p99_max": [lengths[len(lengths) // 2], lengths[len(lengths) * 99 // 100], lengths[-1]],
-        "cut": sum(length == run.config.student.max_length for length in lengths),
+        "cut": sum(len(run.tokenizer.ids(text, longest + 1)) > longest for text in rows.texts),
         "unknown_tokens": sum(row.count(run.tokenizer.unk_id) for row in ids),
     }
 

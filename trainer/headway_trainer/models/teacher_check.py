@@ -1,0 +1,75 @@
+"""What can be known of a teacher before an hour is spent on it: its vocabulary, its lengths, whether it can guide.
+
+Reads the teacher's configuration and vocabulary only, never its weights.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from transformers import AutoConfig
+
+from headway.contract.errors import RefusedError
+
+
+def check_teacher(source: str, tokens: Sequence[str], max_length: int, followed: tuple[int, int] | None) -> None:
+    """Return if the teacher fits. `followed` are layers and heads of a student that copies its states, else None.
+
+    Raises `RefusedError`: `train.teacher` if it cannot be loaded, has other tokens or reads shorter texts;
+    `train.geometry` if its layers have no divisor in common with the student's, or its heads are no multiple.
+    """
+    config = _config(source)
+    size, positions = int(config.vocab_size), int(config.max_position_embeddings)
+    if size != len(tokens):
+        raise _refused(
+            f"The teacher has {size} tokens and the vocabulary {len(tokens)}: they do not belong together",
+            "Give the teacher's own vocab.txt, or a teacher of this vocabulary",
+        )
+    _same_tokens(Path(source) / "vocab.txt", tokens)
+    if positions < max_length:
+        raise _refused(
+            f"The teacher reads at most {positions} tokens and student.max_length is {max_length}",
+            "Lower student.max_length or take another teacher",
+        )
+    if followed:
+        _divides(config, *followed)
+
+
+def _config(source: str) -> Any:
+    try:
+        return AutoConfig.from_pretrained(source)
+    except (OSError, ValueError) as error:
+        kind = "folder" if Path(source).exists() else "folder or model id"
+        raise _refused(
+            f"The {kind} {Path(source).name} holds no teacher that transformers can read",
+            "Give --teacher a folder with config.json, weights and vocab.txt, or an id your model hub knows",
+        ) from error
+
+
+def _same_tokens(path: Path, tokens: Sequence[str]) -> None:
+    if not path.exists():
+        return
+    theirs = path.read_text("utf-8").removesuffix("\n").split("\n")
+    for number, (one, other) in enumerate(zip(theirs, tokens, strict=False)):
+        if one.rstrip("\r") != other:
+            raise _refused(
+                f"Token {number} is {one.rstrip()!r} in the teacher's vocab.txt and {other!r} in the configuration's",
+                "Name the teacher's own vocab.txt as data.vocabulary",
+            )
+
+
+def _divides(config: Any, layers: int, heads: int) -> None:
+    depth, width = int(config.num_hidden_layers), int(config.num_attention_heads)
+    if (math.gcd(layers, depth) == 1 and layers > 1) or width % heads:
+        raise RefusedError(
+            "train.geometry",
+            f"A teacher of {depth} layers and {width} heads cannot guide {layers} layers and {heads} heads.",
+            hint="Choose layers with a divisor in common with the teacher's, and heads that divide the teacher's.",
+        )
+
+
+def _refused(why: str, hint: str) -> RefusedError:
+    return RefusedError("train.teacher", f"{why}.", hint=f"{hint}.")

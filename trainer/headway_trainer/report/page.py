@@ -1,0 +1,158 @@
+"""One or more runs as one HTML file: no network, no framework, both languages inside, light and dark, printable.
+
+The switches are radio buttons read by CSS; a few lines of script only remember the choice. The page's content
+security policy forbids every request. The template engine is the one that torch brings with it.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from importlib import resources
+from typing import Any
+
+from jinja2 import Environment, FunctionLoader, StrictUndefined
+from markupsafe import Markup
+
+from headway_trainer.evaluate import Accuracy
+from headway_trainer.progress import duration
+from headway_trainer.report.accuracies import accuracies_svg
+from headway_trainer.report.confusion import confusion_svg
+from headway_trainer.report.curves import curve_svg
+from headway_trainer.report.facts import RunFacts
+from headway_trainer.report.frontier import candidates, latency_svg, size_svg
+from headway_trainer.report.standings import TEACHER, best_heads, heads, pooled, standings
+from headway_trainer.report.words import SPLITS, STEPS, VERDICTS, Pair, gate_text, metric_pair, word
+
+
+def render(runs: Sequence[RunFacts]) -> str:
+    """The page of `runs`, at least one; with several, they are compared first and then told one by one."""
+    environment = Environment(
+        loader=FunctionLoader(_resource),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.globals.update(
+        T=lambda english, chinese: both((english, chinese)),
+        step=lambda name: both(word(STEPS, name)),
+        metric=lambda name: both(metric_pair(name)),
+        verdict=lambda name: both(word(VERDICTS, name)),
+        split=lambda name: both(word(SPLITS, name)),
+        gate_text=lambda text: both(gate_text(text)),
+        duration=duration,
+    )
+    compared = candidates(runs)
+    several = len(compared) > 1
+    return environment.get_template("report.html.j2").render(
+        runs=[_view(run) for run in runs],
+        compared=compared,
+        drawings={"size": Markup(size_svg(compared).render()), "latency": Markup(latency_svg(compared).render())}
+        if several
+        else {},
+        style=Markup(_resource("report.css")),
+        script=Markup(_resource("report.js")),
+    )
+
+
+def both(pair: Pair) -> Markup:
+    """A sentence in both languages; the page's switch shows one."""
+    if pair[0] == pair[1]:
+        return Markup("{}").format(pair[0])
+    return Markup('<span lang="en">{}</span><span lang="zh-CN">{}</span>').format(*pair)
+
+
+def label_pairs(run: RunFacts, group: str = "") -> dict[str, Pair]:
+    """The classes' names of a set: as in the files, and in Chinese as the configuration's `label_titles` have it."""
+    data = run.config.get("data", {})
+    of = next((one for one in data.get("sets", ()) if one.get("name") == group), data)
+    labels, titles = list(of.get("labels", ())), list(of.get("label_titles", ()))
+    if len(titles) != len(labels):
+        titles = labels
+    return {label: (label, title) for label, title in zip(labels, titles, strict=True)}
+
+
+def data_rows(run: RunFacts) -> list[tuple[str, str, dict[str, Any], Markup]]:
+    """The labelled splits: (set, split, counts, rows by class in words that the page's switch leaves alone)."""
+    prepared = run.steps.get("prepare", {})
+    sets = prepared.get("sets", {"": prepared})
+    return [
+        (group, name, held, _classes(run, group, held.get("labels", {})))
+        for group, facts in sets.items()
+        for name, held in facts.get("splits", {}).items()
+    ]
+
+
+def _classes(run: RunFacts, group: str, counts: dict[str, int]) -> Markup:
+    names = label_pairs(run, group)
+    told = [both(names.get(label, (label, label))) + f" {count}" for label, count in counts.items()]
+    return Markup(" · ").join(told)
+
+
+def tiles(run: RunFacts) -> list[tuple[str, Pair, str]]:
+    """The few figures that matter most: (figure, what it is, css)."""
+    found: list[tuple[str, Pair, str]] = []
+    best = best_heads(run)
+    exported_heads = pooled(head.test for head in best)
+    if exported_heads:
+        english, chinese = (best[0].name, best[0].name) if len(best) == 1 else ("all sets together", "所有数据集合计")
+        found.append((_percent(exported_heads), (f"exported, {english}, on test", f"导出，{chinese}，测试集"), ""))
+        teacher = _teacher(run, {head.group for head in best})
+        if teacher:
+            below = 100 * (teacher.value - exported_heads.value)
+            found.append((f"{below:+.2f}", ("points below the teacher", "低于教师的百分点"), ""))
+    exported = run.steps.get("export-base", {})
+    if "size_bytes" in exported:
+        found.append((f"{exported['size_bytes'] / 1e6:.2f} MB", ("the base as a package, int8", "int8 基座模型包"), ""))
+    speed = run.steps.get("evaluate", {}).get("speed", {})
+    if speed:
+        words: Pair = ("times as quick as eager PyTorch, here", "倍于 PyTorch（同一机器）")
+        found.append((f"{speed['ratio']:g}×", words, ""))
+    lines = run.steps.get("gate", {}).get("lines", ())
+    if lines:
+        passed = sum(line["verdict"] == "passed" for line in lines)
+        css = "good" if passed == len(lines) else "bad"
+        found.append((f"{passed} / {len(lines)}", ("lines of the gate passed", "条门槛通过"), css))
+    found.append((duration(run.seconds), ("time of all steps", "全部步骤用时"), ""))
+    return found
+
+
+def _teacher(run: RunFacts, groups: set[str]) -> Accuracy | None:
+    """The teacher itself, without n-grams, on the same sets."""
+    alone = [s.test for s in standings(run) if s.model == TEACHER and s.test and s.group in groups]
+    return pooled(alone) if len(alone) == len(groups) else None
+
+
+def _view(run: RunFacts) -> dict[str, Any]:
+    rows = standings(run)
+    waivers = {waiver["metric"]: waiver["reason"] for waiver in run.steps.get("gate", {}).get("waivers", ())}
+    named = [(head, list(label_pairs(run, head.group).values())) for head in heads(run)]
+    return {
+        "run": run,
+        "tiles": tiles(run),
+        "accuracies": Markup(accuracies_svg(rows).render()) if rows else "",
+        "standings": rows,
+        "curves": [(curve.step, Markup(curve_svg(curve).render())) for curve in run.curves],
+        "confusions": [
+            (head, Markup(confusion_svg(head.confusion, labels).render()))
+            for head, labels in named
+            if len(head.confusion) == len(labels) > 0
+        ],
+        "splits": data_rows(run),
+        "exported": run.steps.get("export-base", {}),
+        "evaluated": run.steps.get("evaluate", {}),
+        "gate": run.steps.get("gate", {}).get("lines", ()),
+        "waivers": waivers,
+        "prepared": run.steps.get("prepare", {}),
+        "made_with": next((facts["made_with"] for facts in run.steps.values() if "made_with" in facts), {}),
+        "config": json.dumps(run.config, ensure_ascii=False, indent=2),
+    }
+
+
+def _percent(accuracy: Accuracy) -> str:
+    return f"{100 * accuracy.value:.1f} %"
+
+
+def _resource(name: str) -> str:
+    return (resources.files("headway_trainer.report") / "templates" / name).read_text(encoding="utf-8")
