@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from headway.cli.marks import make_alias_app, make_label_app
 from headway.cli.output import print_json, print_table
 from headway.cli.registry import (
     App,
@@ -24,6 +25,8 @@ from headway.cli.registry import (
 from headway.cli.waiving import Reasons, Waived, waivers
 
 app = typer.Typer(help="Publish and list bases.", no_args_is_help=True, add_completion=False)
+app.add_typer(make_alias_app("base"), name="alias")
+app.add_typer(make_label_app("base"), name="label")
 
 
 @app.command()

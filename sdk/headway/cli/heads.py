@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from headway.cli.marks import make_alias_app, make_label_app
 from headway.cli.output import note, print_json, print_table
 from headway.cli.registry import (
     App,
@@ -28,6 +29,8 @@ from headway.cli.waiving import Reasons, Waived, waivers
 from headway.contract.versions import parse_version
 
 app = typer.Typer(help="Publish, list, revoke and describe heads.", no_args_is_help=True, add_completion=False)
+app.add_typer(make_alias_app("head"), name="alias")
+app.add_typer(make_label_app("head"), name="label")
 
 
 @app.command()

@@ -40,6 +40,8 @@ GROUPS: dict[str, Group] = {
     "prove": Group("headway.cli.prove", "Run a head's golden batch through bases and show every figure.", "sim"),
     "channels": Group("headway.cli.channels", "Offer releases on channels, recall them, stop personalising."),
     "rollout": Group("headway.cli.rollout", "Watch a rollout; advance, hold or halt it."),
+    "search": Group("headway.cli.search", "Find releases by name, label, alias, digest, state or date."),
+    "webhooks": Group("headway.cli.webhooks", "Tell other programs what happens to an app."),
     "poll": Group("headway.cli.poll", "Poll a registry once, as a device would."),
     "explain": Group("headway.cli.explain", "Why would this device get, or not get, a release?"),
     "simulate": Group("headway.cli.simulate", "Rehearse an update with a fleet of simulated devices.", "demo"),

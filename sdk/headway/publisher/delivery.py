@@ -8,15 +8,17 @@ from typing import Any
 
 from headway.contract.channel import ChannelDocument
 from headway.contract.digests import Digest
+from headway.publisher.catalog import Catalog
 from headway.publisher.http import ApiClient
 
 Json = dict[str, Any]
 
 
-class Delivery:
+class Delivery(Catalog):
     """Channels and rollouts of one app. Base of :class:`headway.publisher.registry.Registry`."""
 
     def __init__(self, api: ApiClient, prefix: str) -> None:
+        super().__init__(api, prefix)
         self.__api = api
         self.__prefix = prefix
 
