@@ -51,8 +51,8 @@ def arm(ports: Ports, wire: Tripwire) -> None:
     """Trip before every change of the disk, before and after every request to the bucket, before every commit."""
     event.listen(ports.database.engine, "commit", wire)  # type: ignore[attr-defined]
     if isinstance(ports.store, S3Store):
-        ports.store.client.meta.events.register("before-call.s3", wire)
-        ports.store.client.meta.events.register("after-call.s3", wire)
+        for moment in ("before-call.s3", "after-call.s3"):
+            ports.store.client.meta.events.register(moment, lambda **_: wire())
         return
 
     def changing(name: str, arguments: tuple[object, ...]) -> None:

@@ -161,10 +161,16 @@ def gc(
     pruned = {p.app: p.events for p in prune(ports, dry_run=dry_run)}
     if as_json:
         rows = [
-            {"app": s.app, "artifacts": list(s.artifacts), "strays": list(s.strays), "outcomes": pruned.get(s.app, 0)}
+            {
+                "app": s.app,
+                "artifacts": list(s.artifacts),
+                "strays": list(s.strays),
+                "uploads": list(s.uploads),
+                "outcomes": pruned.get(s.app, 0),
+            }
             for s in swept
         ]
         print_json({"schema": 1, "dry_run": dry_run, "apps": rows})
         return
-    rows_shown = [(s.app, len(s.artifacts), len(s.strays), pruned.get(s.app, 0)) for s in swept]
-    print_table(rows_shown, ("app", "unused uploads", "strays", "old outcomes"))
+    rows_shown = [(s.app, len(s.artifacts), len(s.strays), len(s.uploads), pruned.get(s.app, 0)) for s in swept]
+    print_table(rows_shown, ("app", "unused files", "strays", "expired uploads", "old outcomes"))
