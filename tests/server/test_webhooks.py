@@ -5,25 +5,33 @@ from __future__ import annotations
 import json
 import logging
 import os
+import shutil
 import signal
 import stat
 import sys
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from headway.contract.webhooks import EVENTS, WebhookEvent, verify_webhook
 from headway_server.app import Server, make_ports
+from headway_server.delivery import rollouts
+from headway_server.delivery.channels import ChannelKey
+from headway_server.delivery.rollouts import OfferRequest
 from headway_server.examining import AbsentExaminer
 from headway_server.maintenance.tick import tick
-from headway_server.notifying import sending
+from headway_server.notifying import hooks, sending
 from headway_server.notifying.sending import Sent, send_due
 from headway_server.ports import Actor, Ports
 
+from .conftest import Prepared
 from .receiver import Receiver
 from .test_bad_input import refused
+from .test_crash import in_child, open_ports
 from .world import FakeClock, PublisherWorld
 
 ACTOR = Actor("test", "-")
@@ -202,6 +210,45 @@ def test_killed_while_sending(
     assert send_due(ports) == Sent(delivered=1)
     assert [headers["webhook-id"] for headers, _ in receiver.got] == [listed(published, hook)[0]["message"]] * 2
     assert listed(published, hook)[0]["attempts"] == 3
+
+
+def test_many_senders_send_each_message_once(ports: Ports, reader: PublisherWorld, receiver: Receiver) -> None:
+    hook = add(reader, receiver)
+    for _ in range(20):
+        reader.call("POST", f"/webhooks/{hook['id']}/ping")
+    with ThreadPoolExecutor(4) as pool:
+        done = list(pool.map(lambda _: send_due(ports), range(4)))
+    assert sum(sent.delivered for sent in done) == 20
+    assert len(receiver.got) == len({headers["webhook-id"] for headers, _ in receiver.got}) == 20
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="needs fork")
+def test_killed_at_any_point_of_a_change(prepared: dict[bool, Prepared], tmp_path: Path) -> None:
+    """A change that is there has its message in the outbox, and one that is not there has none."""
+    start = tmp_path / "start"
+    shutil.copytree(prepared[True].folder, start)
+    ports = open_ports(start)
+    hook, _ = hooks.add(ports, ACTOR, "reader", "https://example.net/hook", ["rollout.offered"])
+    ports.database.close()  # type: ignore[attr-defined]
+    key, offer = ChannelKey("reader", "stable", "kd"), OfferRequest("topic", 1, 10_000, salt="s")
+
+    def change(ports: Ports) -> object:
+        return rollouts.offer(ports, ACTOR, key, offer)
+
+    points = in_child(Path(shutil.copytree(start, tmp_path / "whole")), change, at=0)
+    assert points is not None
+    seen = set()
+    for at in range(1, points + 1):
+        folder = Path(shutil.copytree(start, tmp_path / f"killed-{at}"))
+        assert in_child(folder, change, at) is None
+        ports = open_ports(folder)
+        with ports.database.read() as tx:
+            there = len(tx.rollouts.all("reader"))
+            told = tx.webhooks.deliveries("reader", hook.id, state="pending", limit=9, before=None)
+        ports.database.close()  # type: ignore[attr-defined]
+        assert len(told) == there
+        seen.add(there)
+    assert seen == {0, 1}
 
 
 def test_ping_and_rotation(ports: Ports, reader: PublisherWorld, receiver: Receiver, clock: FakeClock) -> None:

@@ -39,7 +39,7 @@ def create(
     secret, now = secrets.token_hex(32), ports.clock()
     expires = None if expires_after_s is None else now + expires_after_s
     token = TokenRecord(secrets.token_hex(8), app, chosen, _hash(secret), note[:200], now, expires_at=expires)
-    with ports.database.write() as tx:
+    with ports.database.write(app) as tx:
         if app is not None and tx.apps.get(app) is None:
             raise unknown_app(app)
         tx.tokens.add(token)
@@ -100,7 +100,7 @@ def revoke(ports: Ports, actor: Actor, app: str | None, token_id: str) -> None:
     Raises:
         RefusedError: code ``unknown_token``.
     """
-    with ports.database.write() as tx:
+    with ports.database.write(app) as tx:
         token = tx.tokens.get(token_id)
         if token is None or (app is not None and token.app != app):
             raise RefusedError(

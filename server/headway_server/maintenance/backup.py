@@ -77,7 +77,7 @@ def restore(settings: Settings, source: Path) -> None:
             hint="Give a file made by `headway server backup`.",
         ) from error
     (target / "VERSION").unlink(missing_ok=True)
-    for key in (target / "keys").glob("*/*.pem"):
+    for key in [*(target / "keys").glob("*/*.pem"), *(target / "keys").glob("server.key")]:
         key.chmod(0o600)
 
 

@@ -55,7 +55,8 @@ def _space(ports: Ports) -> Iterator[Check]:
     if folder.exists():
         free = shutil.disk_usage(folder).free
         yield Check("disk", free > _LOW_SPACE_BYTES, f"{free / 2**30:.1f} GiB free in the data folder")
-    for path in sorted(ports.settings.keys_dir.glob("*/*.pem")):
+    keys = ports.settings.keys_dir
+    for path in sorted([*keys.glob("*/*.pem"), *keys.glob("server.key")]):
         private = not path.stat().st_mode & (stat.S_IRWXG | stat.S_IRWXO)
         yield Check(
             "keys", private, f"{path.parent.name}/{path.name} is {'private' if private else 'readable by others'}"
