@@ -5,6 +5,10 @@ from __future__ import annotations
 import hashlib
 import json
 import shutil
+import subprocess
+import sys
+import time
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +27,7 @@ from headway.coreml.golden import read_base_golden, read_head_golden
 from headway.coreml.model import MLModel
 from headway_trainer.binding import forget_from
 from headway_trainer.config import read_config
+from headway_trainer.gate import Waiver
 from headway_trainer.order import ORDER, first_reader
 from headway_trainer.pipeline import STEPS, run_steps
 from headway_trainer.run import Places, Run
@@ -164,3 +169,52 @@ def test_missing_corpora_folder_is_named(workshop: Any, tmp_path: Path) -> None:
     run = Run(read_config(workshop.config), Places(workshop.config.parent, tmp_path, str(workshop.teacher)))
     with pytest.raises(RefusedError, match=r"lines\.txt"):
         run_steps(run, ["prepare"])
+
+
+@pytest.mark.slow
+def test_a_killed_run_goes_on_and_ends_the_same(
+    workshop: Any, finished: tuple[Path, dict[str, Any]], tmp_path: Path
+) -> None:
+    folder = tmp_path / "run"
+    shutil.copytree(finished[0] / "prepare", folder / "prepare")
+    shutil.copytree(finished[0] / "teacher", folder / "teacher")
+    shutil.copytree(finished[0] / "second-opinion", folder / "second-opinion")
+    command = [sys.executable, "-m", "headway_trainer", str(workshop.config), "--run", str(folder), "--resume"]
+    command += ["--teacher", str(workshop.teacher), "--corpora", str(workshop.corpora)]
+    start(workshop, folder)
+    with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as running:
+        waited = time.monotonic() + 200
+        while not (folder / "distil-general/model.pt").exists() and running.poll() is None:
+            assert time.monotonic() < waited, "the run did not get as far as its first checkpoint"
+            time.sleep(0.01)
+        running.kill()
+    assert not (folder / "cards/facts.json").exists(), "it was killed on its way"
+    run_steps(start(workshop, folder))
+    for name in ("base/base.mlpackage", "heads/topic-1/head.mlmodel", "heads/topic-2/head.mlmodel"):
+        old, new = finished[0] / "release" / name, folder / "release" / name
+        assert digests(old) == digests(new) if old.is_dir() else old.read_bytes() == new.read_bytes()
+
+
+def test_the_run_has_its_own_facts_and_curves(finished: tuple[Path, dict[str, Any]]) -> None:
+    folder, facts = finished
+    whole = json.loads((folder / "facts.json").read_text("utf-8"))
+    assert whole["steps"] == json.loads(json.dumps(facts))
+    assert whole["config"]["base_id"] == "tiny"
+    made_with = whole["steps"]["qat"]["made_with"]
+    assert made_with["trainer_sources"].startswith("sha256:")
+    assert {"python", "torch", "coremltools", "headway"} <= set(made_with)
+    names = {path.stem for path in (folder / "curves").glob("*.svg")}
+    assert names == {"teacher", "distil-general", "distil-task", "qat"}
+
+
+def test_a_waiver_goes_into_the_card(workshop: Any, finished: tuple[Path, dict[str, Any]], tmp_path: Path) -> None:
+    folder = tmp_path / "run"
+    shutil.copytree(finished[0], folder)
+    run = start(workshop, folder)
+    waived = (Waiver("latency", "no phone here"), Waiver("cpu", "no phone here"))
+    facts = run_steps(Run(run.config, replace(run.places, waivers=waived)))
+    assert facts["gate"]["waivers"] == [{"metric": w.metric, "reason": w.reason} for w in waived]
+    card = json.loads((folder / "release/base/card.json").read_text("utf-8"))
+    assert card["waivers"] == facts["gate"]["waivers"]
+    with pytest.raises(RefusedError, match="names no line"):
+        run_steps(Run(run.config, replace(run.places, waivers=(Waiver("speed", "why not"),))))

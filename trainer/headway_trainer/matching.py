@@ -31,20 +31,28 @@ def points(layers: int, depth: int) -> int:
     return math.gcd(layers, depth)
 
 
-def guidance(out: TeacherOutput, layers: int, heads: int) -> Guidance:
-    """Pick the layers and group the heads a student of `layers` and `heads` follows.
+def check_geometry(layers: int, heads: int, depth: int, width: int) -> None:
+    """Return if a teacher of `depth` layers and `width` heads can guide a student of `layers` and `heads`.
 
     Raises `RefusedError` (`train.geometry`) where no layer but the last would be followed, or where the teacher's heads
     are no multiple of the student's.
     """
-    depth, width = len(out.attentions), out.attentions[0].shape[1]
-    followed = points(layers, depth)
-    if (followed == 1 and layers > 1) or width % heads:
+    if (points(layers, depth) == 1 and layers > 1) or width % heads:
         raise RefusedError(
             "train.geometry",
             f"A teacher of {depth} layers and {width} heads cannot guide {layers} layers and {heads} heads.",
             hint="Choose layers with a divisor in common with the teacher's, and heads that divide the teacher's.",
         )
+
+
+def guidance(out: TeacherOutput, layers: int, heads: int) -> Guidance:
+    """Pick the layers and group the heads a student of `layers` and `heads` follows.
+
+    Raises `RefusedError` (`train.geometry`) as `check_geometry` does.
+    """
+    depth, width = len(out.attentions), out.attentions[0].shape[1]
+    check_geometry(layers, heads, depth, width)
+    followed = points(layers, depth)
     stride = depth // followed
     hidden = torch.stack([out.hidden[stride * i] for i in range(followed + 1)], dim=1)
     chosen = torch.stack([out.attentions[stride * i - 1] for i in range(1, followed + 1)], dim=1)

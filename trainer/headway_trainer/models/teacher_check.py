@@ -5,7 +5,6 @@ Reads the teacher's configuration and vocabulary only, never its weights.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -13,6 +12,7 @@ from typing import Any
 from transformers import AutoConfig
 
 from headway.contract.errors import RefusedError
+from headway_trainer.matching import check_geometry
 
 
 def check_teacher(source: str, tokens: Sequence[str], max_length: int, followed: tuple[int, int] | None) -> None:
@@ -35,7 +35,7 @@ def check_teacher(source: str, tokens: Sequence[str], max_length: int, followed:
             "Lower student.max_length or take another teacher",
         )
     if followed:
-        _divides(config, *followed)
+        check_geometry(*followed, int(config.num_hidden_layers), int(config.num_attention_heads))
 
 
 def _config(source: str) -> Any:
@@ -59,16 +59,6 @@ def _same_tokens(path: Path, tokens: Sequence[str]) -> None:
                 f"Token {number} is {one.rstrip()!r} in the teacher's vocab.txt and {other!r} in the configuration's",
                 "Name the teacher's own vocab.txt as data.vocabulary",
             )
-
-
-def _divides(config: Any, layers: int, heads: int) -> None:
-    depth, width = int(config.num_hidden_layers), int(config.num_attention_heads)
-    if (math.gcd(layers, depth) == 1 and layers > 1) or width % heads:
-        raise RefusedError(
-            "train.geometry",
-            f"A teacher of {depth} layers and {width} heads cannot guide {layers} layers and {heads} heads.",
-            hint="Choose layers with a divisor in common with the teacher's, and heads that divide the teacher's.",
-        )
 
 
 def _refused(why: str, hint: str) -> RefusedError:
