@@ -48,11 +48,10 @@ def send(ports: Ports, data: bytes) -> None:
 
 
 def arm(ports: Ports, wire: Tripwire) -> None:
-    """Trip before every change of the disk, before and after every request to the bucket, before every commit."""
+    """Trip before every change of the disk, every request to the bucket and every commit."""
     event.listen(ports.database.engine, "commit", wire)  # type: ignore[attr-defined]
     if isinstance(ports.store, S3Store):
-        for moment in ("before-call.s3", "after-call.s3"):
-            ports.store.client.meta.events.register(moment, lambda **_: wire())
+        ports.store.client.meta.events.register("before-call.s3", lambda **_: wire())
         return
 
     def changing(name: str, arguments: tuple[object, ...]) -> None:

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import secrets
 import shutil
 import stat
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from headway.contract.digests import digest_of_chunks
+from headway.contract.digests import digest_of, digest_of_chunks
 from headway.contract.errors import HeadwayError
 from headway_server.ports import Ports
 from headway_server.publication.layout import artifact_path, role_path, target_path
 from headway_server.publication.mirror import named_files
 from headway_server.records import RoleVersion
+from headway_server.upload_record import UploadRecord
 
 _LOW_SPACE_BYTES = 1 << 30
 _PROBE = "apps/doctor/artifacts/probe"
@@ -39,7 +41,7 @@ def diagnose(
         return tuple(checks)
     checks += _space(ports)
     if storage:
-        checks.append(_probe(ports))
+        checks += [_probe(ports), _probe_parts(ports)]
     with ports.database.read() as tx:
         apps = tx.apps.all()
     for record in apps:
@@ -76,6 +78,23 @@ def _probe(ports: Ports) -> Check:
         return Check("storage", False, error.diagnostics())
     ok = (seen, size, listed, gone) == (data, len(data), True, True)
     return Check("storage", ok, f"read after replace {seen == data}, listed {listed}, deleted {gone}")
+
+
+def _probe_parts(ports: Ports) -> Check:
+    """Send a file in one part, as large uploads are sent in many, and read it back."""
+    data, upload = b"headway upload probe", secrets.token_hex(16)
+    try:
+        handle = ports.staging.begin(upload)
+        record = UploadRecord("doctor", digest_of(data), upload, len(data), len(data), handle, "doctor", 0, 0)
+        ports.staging.put_part(record, 1, len(data), (data,))
+        listed = ports.staging.parts(record) == {1: len(data)}
+        ports.staging.finish(record, _PROBE)
+        joined = ports.store.read(_PROBE) == data
+        ports.staging.discard(upload, handle)
+        ports.store.delete(_PROBE)
+    except HeadwayError as error:
+        return Check("large uploads", False, error.diagnostics())
+    return Check("large uploads", listed and joined, f"part listed {listed}, joined and read back {joined}")
 
 
 def _app(ports: Ports, app: str) -> Iterator[Check]:
