@@ -12,7 +12,18 @@ from flask_openapi.openapi import OpenAPI
 from werkzeug.middleware.proxy_fix import ProxyFix
 
 from headway import __version__
-from headway_server.api import delivering, devices, errors, marks, operations, publishing, reading, uploading, webhooks
+from headway_server.api import (
+    delivering,
+    devices,
+    errors,
+    marks,
+    operations,
+    proving,
+    publishing,
+    reading,
+    uploading,
+    webhooks,
+)
 from headway_server.api.operations import Metrics
 from headway_server.console.views import console
 from headway_server.db.engine import SqlDatabase
@@ -110,8 +121,17 @@ def create_app(ports: Ports) -> Server:
     operations.observe(app, metrics)
     errors.install(app)
     limits = app.extensions[LIMITS] = make_limits(ports)
-    parts = (publishing.api, uploading.api, reading.api, delivering.api, webhooks.api, marks.api)
-    for api in (*parts, devices.make_api(limits.outcomes, Intake(ports)), operations.make_api(metrics)):
+    for api in (
+        publishing.api,
+        uploading.api,
+        reading.api,
+        proving.api,
+        delivering.api,
+        webhooks.api,
+        marks.api,
+        devices.make_api(limits.outcomes, Intake(ports)),
+        operations.make_api(metrics),
+    ):
         app.register_api(api)
     app.register_blueprint(console)
     app.add_url_rule("/", endpoint="root", view_func=lambda: redirect("/console/"))

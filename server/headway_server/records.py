@@ -139,6 +139,27 @@ class EdgeRecord:
     created_at: int
 
 
+PROOF_RESULTS = ("proven", "not_proven", "broken", "not_run")
+"""Good enough; run, but not good enough; the run was stopped or refused; nothing here can run it."""
+
+
+@dataclass(frozen=True, slots=True)
+class ProofRunRecord:
+    """One edge of head and base run again: when, by whom, and what came out. Never changed, never removed."""
+
+    id: int
+    app: str
+    base_id: str
+    name: str
+    release: int
+    base: Digest
+    at: int
+    actor: str
+    result: str
+    note: str
+    proof: JsonObject | None
+
+
 @dataclass(frozen=True, slots=True)
 class ChannelRecord:
     """The state of one channel for one base; its document is made from this, its rollouts and its recalls."""

@@ -29,6 +29,7 @@ from headway_server.records import (
     TokenRecord,
 )
 from headway_server.repositories_marks import Marks, Search
+from headway_server.repositories_proofs import ProofRuns
 from headway_server.repositories_uploads import Uploads
 from headway_server.repositories_webhooks import Limits, Webhooks
 
@@ -257,6 +258,10 @@ class Transaction(Protocol):
     @property
     def releases(self) -> Releases:
         """Bases, heads, edges."""
+
+    @property
+    def proof_runs(self) -> ProofRuns:
+        """Proofs run again."""
 
     @property
     def channels(self) -> Channels:

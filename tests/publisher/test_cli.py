@@ -66,6 +66,13 @@ def test_from_nothing_to_a_rollout(shop, capsys, base, heads):
     published = told(capsys, "heads", "publish", str(heads[0]), "--name", "topic", "--base", str(base))
     assert (published["schema"], published["version"], published["new"]) == (1, "1", True)
     assert not told(capsys, "heads", "publish", str(heads[0]), "--name", "topic", "--base", str(base))["new"]
+    (shown,) = told(capsys, "heads", "show", "topic@1")["heads"]
+    assert {line["verdict"] for line in shown["gate"]} == {"passed"}
+    assert (shown["proof_runs"], len(shown["proofs"])) == ([], 1)
+    (again,) = told(capsys, "proofs", "rerun", "topic@1")["runs"]
+    assert again["result"] == "not_run"  # this registry has nothing to open models with
+    assert told(capsys, "proofs", "list")["runs"] == [again]
+    assert told(capsys, "proofs", "rerun", "topic@2")["runs"] == []
     assert run(["channels", "offer", "topic@1", "--share", "12.5"]) == 0
     rollout = capsys.readouterr().out.strip()
     assert told(capsys, "channels", "show")["offers"][0]["rollout"]["permyriad"] == 1250
@@ -83,6 +90,8 @@ def test_from_nothing_to_a_rollout(shop, capsys, base, heads):
     assert [r["base_id"] for r in told(capsys, "bases", "list")["bases"]] == [BASE_ID]
     for table in (
         ["heads", "list"],
+        ["heads", "show", "topic@1"],
+        ["proofs", "list"],
         ["bases", "list"],
         ["channels", "show"],
         ["rollout", "list"],

@@ -65,6 +65,7 @@ def test_no_way_into_another_app(server: Server, published: PublisherWorld, cloc
         "rollout": rollout,
         "token": stolen.split("_")[2],
         "number": "1",
+        "version": "1",
         "webhook": "0" * 16,
         "message": "msg_" + "0" * 24,
     }
@@ -86,6 +87,7 @@ def test_no_way_into_another_app(server: Server, published: PublisherWorld, cloc
     mark = {"base_id": "kd", "name": "topic"}
     bodies["/v1/apps/{app}/aliases"] = {**mark, "alias": "stable", "release": "1"}
     bodies["/v1/apps/{app}/labels"] = {**mark, "release": "1", "key": "k", "value": "v"}
+    bodies["/v1/apps/{app}/proofs/runs"] = {**mark, "release": 1, "base": head["head"]}
     queries = {
         "/v1/apps/{app}/impact": f"?base={head['head']}",
         "/v1/apps/{app}/aliases/history": "?base_id=kd&alias=stable",

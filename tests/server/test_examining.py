@@ -124,6 +124,27 @@ def test_a_real_head_is_proven_again(world: PublisherWorld, draft_of: Callable[.
     assert edge["reproof"]["head"] == digest_of((HEAD / "head.mlmodel").read_bytes())
 
 
+def test_a_proof_is_run_again_and_damage_is_found(
+    world: PublisherWorld, draft_of: Callable[..., HeadDraft], tmp_path: Path
+) -> None:
+    draft = draft_of(folder_files(HEAD))
+    assert world.register_head(draft).status_code == 201
+    edge = {"base_id": "kd", "name": "topic", "release": 1, "base": world.packages["kd"]}
+    first = world.call("POST", "/proofs/runs", json=edge).json()
+    kept = world.call("GET", "/proofs").json()["proofs"][0]
+    assert (first["result"], first["note"], first["proof"]) == ("proven", "re-proven here", kept["reproof"])
+    # The golden batch of other bytes under the same digest: a disk that rots, or somebody who writes to the bucket.
+    golden = tmp_path / "data/public/apps/reader/artifacts" / draft.manifest.file("golden.safetensors").digest[7:]
+    golden.write_bytes(golden.read_bytes()[:-100])
+    second = world.call("POST", "/proofs/runs", json=edge).json()
+    assert (second["result"], second["proof"]) == ("broken", None)
+    assert second["note"]
+    assert [run["result"] for run in world.call("GET", "/proofs/runs").json()["runs"]] == ["broken", "proven"]
+    assert world.call("GET", "/proofs").json()["proofs"][0] == kept
+    gate = world.call("GET", "/bases/kd/1").json()["gate"]
+    assert {line["verdict"] for line in gate} <= {"passed", "failed", "not evidenced"}
+
+
 def test_a_truncated_model(world: PublisherWorld, draft_of: Callable[..., HeadDraft]) -> None:
     files = folder_files(HEAD)
     files["head.mlmodel"] = files["head.mlmodel"][: len(files["head.mlmodel"]) // 2]

@@ -25,6 +25,7 @@ from headway.cli.registry import (
     release_of,
     say_published,
 )
+from headway.cli.releases import gate_rows, head_facts, proof_rows
 from headway.cli.waiving import Reasons, Waived, waivers
 from headway.contract.versions import parse_version
 
@@ -129,6 +130,28 @@ def proofs(url: Url = None, token: Token = None, app_name: App = None, as_json: 
         for edge in edges
     ]
     print_table(rows, ("head", "base", "golden accuracy", "deviation", "verdict"))
+
+
+@app.command()
+def show(
+    reference: Annotated[str, typer.Argument(metavar="NAME@RELEASE", help="The release.")],
+    url: Url = None,
+    token: Token = None,
+    app_name: App = None,
+    as_json: AsJson = False,
+) -> None:
+    """Show one release: its gate with what was waived and why, and every proof with its date."""
+    chosen = effective(url=url, token=token, app=app_name)
+    release = release_of(reference)
+    with connect(chosen) as registry:
+        records = registry.head_release(release.name, release.number)
+    if as_json:
+        print_json({"schema": 1, "heads": records})
+        return
+    for record in records:
+        print_table(head_facts(record), ("fact", "value"))
+        print_table(gate_rows(record["gate"]), ("gate", "limit", "found", "verdict", "waived because"))
+        print_table(proof_rows(record), ("proven on", "when", "by", "result", "golden accuracy", "note"))
 
 
 @app.command()

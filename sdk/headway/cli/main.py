@@ -38,6 +38,7 @@ GROUPS: dict[str, Group] = {
     "bases": Group("headway.cli.bases", "Publish and list bases.", "sim"),
     "heads": Group("headway.cli.heads", "Publish, list, revoke and describe heads.", "sim"),
     "prove": Group("headway.cli.prove", "Run a head's golden batch through bases and show every figure.", "sim"),
+    "proofs": Group("headway.cli.proofs", "Which head was proven on which base; prove it again."),
     "channels": Group("headway.cli.channels", "Offer releases on channels, recall them, stop personalising."),
     "rollout": Group("headway.cli.rollout", "Watch a rollout; advance, hold or halt it."),
     "search": Group("headway.cli.search", "Find releases by name, label, alias, digest, state or date."),

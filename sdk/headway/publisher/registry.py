@@ -29,6 +29,10 @@ from headway.trust.wire import facts
 Json = dict[str, Any]
 
 
+RERUN_S = 600.0
+"""How long running a proof again may take: the registry bounds it, and the model decides."""
+
+
 @dataclass(frozen=True, slots=True)
 class PostedRole:
     """What the registry did with a signed role. ``waiting_for`` names roles that must follow before it goes out."""
@@ -206,6 +210,24 @@ class Registry(Delivery):
     def proofs(self) -> list[Json]:
         """Every head→base edge with its evidence."""
         return list(self._get("proofs").get("proofs", []))
+
+    def head_release(self, name: str, release: int) -> list[Json]:
+        """One head release on each base id that has it, with its ``gate``, ``proofs`` and ``proof_runs``."""
+        return list(self._get("heads", name, str(release)).get("heads", []))
+
+    def proof_runs(self) -> list[Json]:
+        """Proofs that were run again on request, newest first."""
+        return list(self._get("proofs", "runs").get("runs", []))
+
+    def rerun_proof(self, base_id: str, name: str, release: int, base: str) -> Json:
+        """Run one head's golden batch through one base again, on the registry; what came out. Sent once: each counts.
+
+        Raises:
+            RefusedError: codes ``unknown_edge``, ``busy``.
+        """
+        body = {"base_id": base_id, "name": name, "release": release, "base": base}
+        path = self._path("proofs", "runs")
+        return self._api.send("POST", path, body=body, repeatable=False, timeout_s=RERUN_S).json()
 
     def audit(self, *, limit: int = 100) -> list[Json]:
         """What was changed, newest first."""

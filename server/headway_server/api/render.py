@@ -10,6 +10,7 @@ from headway_server.records import (
     DecisionRecord,
     EdgeRecord,
     HeadRecord,
+    ProofRunRecord,
     RolloutRecord,
     TokenRecord,
 )
@@ -65,6 +66,22 @@ def edge_json(record: EdgeRecord) -> dict[str, Any]:
         "reproof": record.reproof,
         "verdict": record.verdict,
         "created_at": record.created_at,
+    }
+
+
+def proof_run_json(record: ProofRunRecord) -> dict[str, Any]:
+    """A proof that was run again."""
+    return {
+        "id": record.id,
+        "base_id": record.base_id,
+        "name": record.name,
+        "release": record.release,
+        "base": record.base,
+        "at": record.at,
+        "actor": record.actor,
+        "result": record.result,
+        "note": record.note,
+        "proof": record.proof,
     }
 
 

@@ -81,7 +81,7 @@ def examine(
         reproofs: dict[Digest, JsonObject] = {}
         verdicts: dict[Digest, str] = {}
         for base in bases:
-            again = _prove(ports, app, root, base)
+            again = run_again(ports, app, root, base)
             verdicts[base.package] = again.note
             if again.proof is not None:
                 require_proven(again.proof, "Our own run of the golden batch")
@@ -89,7 +89,13 @@ def examine(
     return Examination(checked.note, reproofs, verdicts)
 
 
-def _prove(ports: Ports, app: str, head_root: Path, base: BaseRecord) -> Examined:
+def run_again(ports: Ports, app: str, head_root: Path, base: BaseRecord) -> Examined:
+    """Run the golden batch of the head laid out in ``head_root`` through a base, in the bounded process.
+
+    Raises:
+        HeadwayError: what the files themselves are refused for, or code ``model_timeout``, ``model_memory`` or
+            ``model_crash`` where the run had to be stopped.
+    """
     with ports.database.read() as tx:
         manifest = read_manifest(tx, app, base_manifest_path(base.base_id, base.version), base.manifest)
     if manifest is None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from headway_server.catalog import lineage
+from headway_server.catalog import lineage, reproving
 from headway_server.delivery import reports
 from headway_server.delivery.reports import RolloutReport
 from headway_server.ports import Ports
@@ -17,6 +17,7 @@ from headway_server.records import (
     DecisionRecord,
     EdgeRecord,
     HeadRecord,
+    ProofRunRecord,
     RecallRecord,
 )
 
@@ -39,6 +40,7 @@ class AppView:
     bases: tuple[BaseRecord, ...]
     heads: tuple[HeadRecord, ...]
     edges: tuple[EdgeRecord, ...]
+    proof_runs: tuple[ProofRunRecord, ...]
     channels: tuple[ChannelView, ...]
     outcomes: tuple[tuple[str, str, int, str, str, int], ...]
     audit: tuple[AuditRecord, ...]
@@ -48,6 +50,11 @@ class AppView:
     def proofs(self) -> Mapping[tuple[str, str, int, str], EdgeRecord]:
         """Edges by (base id, head name, release, base digest)."""
         return {(e.base_id, e.name, e.release, str(e.base)): e for e in self.edges}
+
+    @property
+    def last_runs(self) -> Mapping[tuple[str, str, int, str], ProofRunRecord]:
+        """The newest proof run again for each of those edges that has one."""
+        return {(r.base_id, r.name, r.release, str(r.base)): r for r in reversed(self.proof_runs)}
 
     @property
     def reported(self) -> int:
@@ -63,6 +70,7 @@ def of_app(ports: Ports, app: str) -> AppView:
         bases=lineage.bases(ports, app),
         heads=lineage.heads(ports, app)[::-1],
         edges=lineage.edges(ports, app),
+        proof_runs=reproving.listed(ports, app),
         channels=tuple(_channel(ports, record, all_rollouts) for record in reports.channels(ports, app)),
         outcomes=reports.totals(ports, app),
         # Uploads are many and say little; the API lists them all.

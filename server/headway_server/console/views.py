@@ -4,19 +4,24 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 from typing import Any, cast
+from urllib.parse import urlsplit
 
 from flask import Blueprint, Response, current_app, g, redirect, render_template, request, url_for
 from werkzeug.wrappers import Response as BaseResponse
 
+from headway.contract.digests import parse_digest
 from headway.contract.errors import RefusedError
 from headway.contract.problems import status_of
 from headway_server.access import check_token
 from headway_server.catalog import apps, tokens
+from headway_server.catalog.reproving import Edge, rerun
 from headway_server.console import lineage_svg, overview
+from headway_server.console import release as releases
+from headway_server.console.reasons import reason
 from headway_server.console.texts import LANGUAGES, text
 from headway_server.delivery import reports
 from headway_server.delivery.ratelimit import LIMITS, Limits
-from headway_server.ports import EXTENSION, Ports
+from headway_server.ports import EXTENSION, Actor, Ports
 from headway_server.records import TokenRecord
 
 _COOKIE = "headway_console"
@@ -66,6 +71,7 @@ def helpers() -> dict[str, Any]:
     """What templates may call."""
     return {
         "t": lambda key: text(key, g.language),
+        "why": lambda sentence: reason(sentence, g.language),
         "lang": g.language,
         "keep": _language(),
         "utc": lambda seconds: datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%d %H:%M"),
@@ -110,7 +116,7 @@ def index() -> BaseResponse | str:
 @console.get("/<app>")
 def app_page(app: str) -> BaseResponse | str | tuple[str, int]:
     """One app: channels, lineage, proofs, releases, outcomes, audit."""
-    if not _may_read(app):
+    if not _may(app):
         return _not_found()
     view = overview.of_app(_ports(), app)
     drawing = lineage_svg.draw(view.bases, view.heads, view.edges)
@@ -120,7 +126,7 @@ def app_page(app: str) -> BaseResponse | str | tuple[str, int]:
 @console.get("/<app>/rollouts/<rollout>")
 def rollout_page(app: str, rollout: str) -> BaseResponse | str | tuple[str, int]:
     """One rollout with every decision and what it rests on."""
-    if not _may_read(app):
+    if not _may(app):
         return _not_found()
     try:
         item = reports.one(_ports(), app, rollout)
@@ -130,9 +136,44 @@ def rollout_page(app: str, rollout: str) -> BaseResponse | str | tuple[str, int]
     return render_template("console/rollout.html", app=app, item=item, decisions=decisions)
 
 
-def _may_read(app: str) -> bool:
+@console.get("/<app>/bases/<base_id>/<version>")
+def base_page(app: str, base_id: str, version: str) -> BaseResponse | str | tuple[str, int]:
+    """One base version: its gate and what was waived."""
+    view = releases.of_base(_ports(), app, base_id, version) if _may(app) else None
+    return _not_found() if view is None else render_template("console/release.html", app=app, view=view)
+
+
+@console.get("/<app>/heads/<base_id>/<name>/<int:release>")
+def head_page(app: str, base_id: str, name: str, release: int) -> BaseResponse | str | tuple[str, int]:
+    """One head release: its gate, what was waived, and every proof with its date."""
+    view = releases.of_head(_ports(), app, base_id, name, release) if _may(app) else None
+    if view is None:
+        return _not_found()
+    allowed, busy = _may(app, "publish"), "busy" in request.args
+    return render_template("console/release.html", app=app, view=view, busy=busy, may_publish=allowed)
+
+
+@console.post("/<app>/heads/<base_id>/<name>/<int:release>/prove")
+def prove_again(app: str, base_id: str, name: str, release: int) -> BaseResponse | str | tuple[str, int]:
+    """Run a proof again, if the form came from this very page and the token may publish."""
+    origin = urlsplit(request.headers.get("Origin", "")).netloc
+    if origin != request.host or not _may(app, "publish"):
+        return _not_found()
+    actor = Actor(f"token:{cast(TokenRecord, g.token).id}", "console")
+    page = {"app": app, "base_id": base_id, "name": name, "release": release, **_language()}
     try:
-        tokens.allow(cast(TokenRecord, g.token), "read", app)
+        edge = Edge(base_id, name, release, parse_digest(request.form.get("base", "")))
+        rerun(_ports(), actor, app, edge)
+    except RefusedError as error:
+        if error.code != "busy":
+            return _not_found()
+        page["busy"] = "1"
+    return redirect(url_for("console.head_page", **page))
+
+
+def _may(app: str, scope: str = "read") -> bool:
+    try:
+        tokens.allow(cast(TokenRecord, g.token), scope, app)
     except RefusedError:
         return False
     return any(record.app == app for record in apps.listed(_ports()))

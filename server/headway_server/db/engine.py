@@ -19,6 +19,7 @@ from headway_server.db.delivery import SqlChannels, SqlRollouts
 from headway_server.db.identity import SqlApps, SqlAudit, SqlTokens
 from headway_server.db.marks import SqlMarks
 from headway_server.db.outcomes import SqlOutcomes
+from headway_server.db.proofs import SqlProofRuns
 from headway_server.db.publishing import SqlArtifacts, SqlReleases, SqlRoles
 from headway_server.db.search import SqlSearch
 from headway_server.db.uploads import SqlUploads
@@ -37,6 +38,7 @@ class SqlTransaction:
         self.artifacts = SqlArtifacts(connection)
         self.uploads = SqlUploads(connection)
         self.releases = SqlReleases(connection)
+        self.proof_runs = SqlProofRuns(connection)
         self.channels = SqlChannels(connection)
         self.rollouts = SqlRollouts(connection)
         self.outcomes = SqlOutcomes(connection)
