@@ -85,6 +85,21 @@ def test_a_hot_source_costs_few_writes(server: Server, monkeypatch: pytest.Monke
     assert len(writes) <= 1000 / 25 + 2  # and the 200 refusals cost nothing more
 
 
+def test_many_quiet_sources_cost_no_write(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
+    clock, writes = Time(), []
+    write = server.ports.database.write
+    monkeypatch.setattr(server.ports.database, "write", lambda *a: (writes.append(1), write(*a))[1])
+    one = RateLimiter(server.ports.database, server.ports.secret, "test", 50, 1000, unshared=20, clock=clock)
+    assert not any(one.wait_s(f"source {n}") for n in range(500) for _ in range(3))
+    assert writes == []
+    # A busy one gets its own share, then what the shared bucket holds, and is then refused.
+    granted = sum(one.wait_s("busy") == 0 for _ in range(1200))
+    assert granted == 1020
+    assert 0 < len(writes) < 70
+    clock.now += 1000
+    assert one.wait_s("busy") == 0
+
+
 def test_no_address_is_stored_and_full_buckets_go(server: Server) -> None:
     clock = Time()
     one = limiter(server, clock)

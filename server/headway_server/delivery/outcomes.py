@@ -10,6 +10,7 @@ next one together (:class:`Intake`); each is answered only after the commit that
 
 from __future__ import annotations
 
+import time
 from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -23,6 +24,9 @@ from headway_server.records import OutcomeRecord
 
 MOST_EVENTS_AT_ONCE = 5_000
 """A transaction takes no further batch once it has this many events."""
+
+GATHER_S = 0.002
+"""How long a transaction waits for company when the one before had some. A lone report never waits."""
 
 _What = tuple[str, Digest, str, int, Digest]
 
@@ -50,6 +54,7 @@ class Intake:
         self._ports = ports
         self._waiting: deque[_Batch] = deque()
         self._queue, self._turn = Lock(), Lock()
+        self._crowded = False
 
     def report(self, app: str, events: Sequence[Outcome]) -> Tally:
         """Count a batch of events; returns when they are committed.
@@ -78,10 +83,14 @@ class Intake:
     def _take(self) -> list[_Batch]:
         taken: list[_Batch] = []
         size = 0
+        if self._crowded:
+            # Those who were just answered are about to send again: a moment's wait makes one commit of many.
+            time.sleep(GATHER_S)
         with self._queue:
             while self._waiting and size < MOST_EVENTS_AT_ONCE:
                 taken.append(self._waiting.popleft())
                 size += len(taken[-1].events)
+        self._crowded = len(taken) > 1
         return taken
 
     def _commit(self, batches: list[_Batch]) -> None:

@@ -4,6 +4,10 @@ A busy source would make that one write per request. So a worker takes a few uni
 refills in half a second, and spends them from memory within a second; and who was refused is refused from memory until
 his time has come. What is granted over all workers never exceeds the burst and the rate. Polls are never counted.
 
+Outcomes come from very many sources, a request or two from each: one write for each would cost more than the outcomes.
+So each worker grants a source a small share of its limit (``unshared``) from memory, and asks the shared bucket only
+beyond that; over all workers such a limit is exceeded by at most that share for each worker.
+
 No address is stored: a key is an HMAC of it under the server's own secret, and is forgotten once its bucket is full.
 """
 
@@ -50,6 +54,7 @@ class RateLimiter:
         per_s: float,
         burst: int,
         *,
+        unshared: int = 0,
         clock: Callable[[], float] = time.time,
     ) -> None:
         self._database, self._secret, self._kind, self._clock = database, secret, kind, clock
@@ -57,12 +62,18 @@ class RateLimiter:
         self._burst_us = self._cost_us * burst
         self._units = max(1, min(burst // 20, int(per_s * _LEASE_S / 2)))
         self._leases: OrderedDict[str, _Lease] = OrderedDict()
+        # In memory, a bucket of this many units that fills at the same share of the rate.
+        self._unshared = unshared
+        self._unshared_cost_s = burst / (per_s * unshared) if unshared else 0.0
+        self._quiet_until: OrderedDict[str, float] = OrderedDict()
         self._lock = Lock()
 
     def wait_s(self, source: str) -> float:
         """Take one unit for ``source``; 0 if there was one, else the seconds until there will be."""
         now = self._clock()
         with self._lock:
+            if self._is_quiet(source, now):
+                return 0.0
             lease = self._leases.get(source)
             if lease is not None and now < lease.until <= now + max(_LEASE_S, self._burst_us / _US):
                 if lease.refused:
@@ -71,6 +82,17 @@ class RateLimiter:
                     lease.units -= 1
                     return 0.0
         return self._ask(source, now)
+
+    def _is_quiet(self, source: str, now: float) -> bool:
+        """Take one unit of the source's own share in this worker, if one is left."""
+        full_at = max(now, self._quiet_until.get(source, now)) + self._unshared_cost_s
+        if not self._unshared or full_at - now > self._unshared * self._unshared_cost_s + 1e-6:
+            return False
+        self._quiet_until[source] = full_at
+        self._quiet_until.move_to_end(source)
+        if len(self._quiet_until) > _MOST_SOURCES:
+            self._quiet_until.popitem(last=False)
+        return True
 
     def check(self, source: str, what: str) -> None:
         """Take one unit for ``source``.
@@ -131,11 +153,12 @@ def make_limits(ports: Ports) -> Limits:
     """The limits that the settings ask for."""
     settings = ports.settings
 
-    def limiter(kind: str, per_s: float, burst: int) -> RateLimiter:
-        return RateLimiter(ports.database, ports.secret, kind, per_s, burst)
+    def limiter(kind: str, per_s: float, burst: int, unshared: int = 0) -> RateLimiter:
+        return RateLimiter(ports.database, ports.secret, kind, per_s, burst, unshared=unshared)
 
+    few = settings.outcomes_burst // 50
     return Limits(
-        outcomes=limiter("outcomes", settings.outcomes_per_s, settings.outcomes_burst),
+        outcomes=limiter("outcomes", settings.outcomes_per_s, settings.outcomes_burst, few),
         api=limiter("api", settings.api_per_s, settings.api_burst),
         logins=limiter("logins", settings.login_failures_per_s, settings.login_failures_burst),
     )
