@@ -1,21 +1,44 @@
-"""All settings of the server, read from the environment (``HEADWAY_SERVER_*``) in this one place.
+"""All settings of the server, read in this one place: from the environment (``HEADWAY_SERVER_*``) and from a file.
 
-Units stand in the names: ``_s`` seconds, ``_bytes`` bytes. Nothing else in the server reads the environment.
+The file is TOML with the names below, where ``HEADWAY_SERVER_CONFIG`` says; the environment wins over it, and flags of
+the command line over both. A name that nothing reads is refused, so that a slip is not ignored. Units stand in the
+names: ``_s`` seconds, ``_bytes`` bytes. Nothing else in the server reads the environment.
 """
 
 from __future__ import annotations
 
+import os
+import tomllib
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
-from pydantic import Field, SecretStr
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic import Field, SecretStr, ValidationError
+from pydantic_settings import BaseSettings, InitSettingsSource, PydanticBaseSettingsSource, SettingsConfigDict
+
+from headway.contract.errors import RefusedError
+
+CONFIG = "HEADWAY_SERVER_CONFIG"
+"""The variable that names the file."""
 
 
 class Settings(BaseSettings):
     """Settings with their defaults: SQLite and a folder below ``data_dir``, bound to loopback."""
 
     model_config = SettingsConfigDict(env_prefix="HEADWAY_SERVER_", frozen=True, extra="ignore")
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """What is given in code, then the environment, then the file."""
+        path = os.environ.get(CONFIG)
+        file = () if not path else (InitSettingsSource(settings_cls, _read(Path(path), set(cls.model_fields))),)
+        return (init_settings, env_settings, *file)
 
     data_dir: Path = Path("headway-data")
     """Database, signing keys, work files and the public tree, where no other place is set."""
@@ -117,3 +140,32 @@ class Settings(BaseSettings):
     def work_dir(self) -> Path:
         """Scratch space: models being proven, uploads to S3 on their way."""
         return self.data_dir / "work"
+
+
+def load(**given: Any) -> Settings:
+    """The effective settings, with these on top.
+
+    Raises:
+        RefusedError: code ``malformed_settings``; the sentence names the setting but never repeats its value.
+    """
+    try:
+        return Settings(**given)
+    except ValidationError as error:
+        first = error.errors(include_url=False, include_input=False, include_context=False)[0]
+        name = ".".join(str(part) for part in first["loc"])
+        raise _refuse(f"The setting {name} is wrong: {first['msg'].lower()}.") from error
+
+
+def _read(path: Path, known: set[str]) -> dict[str, Any]:
+    try:
+        values = tomllib.loads(path.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        raise _refuse(f"The settings file {path} cannot be read as TOML ({type(error).__name__}).") from error
+    unknown = sorted(set(values) - known)
+    if unknown:
+        raise _refuse(f"The settings file {path} has the unknown name {unknown[0]!r}.")
+    return values
+
+
+def _refuse(why: str) -> RefusedError:
+    return RefusedError("malformed_settings", why, hint="See the deployment page for the settings of a server.")

@@ -5,10 +5,10 @@ from __future__ import annotations
 from headway_server.app import create_app, make_ports
 from headway_server.logs import configure
 from headway_server.publication.mirror import mirror_all
-from headway_server.settings import Settings
+from headway_server.settings import load
 from headway_server.watch import Watch
 
-_settings = Settings()
+_settings = load()
 configure(json_lines=_settings.log_json)
 _ports = make_ports(_settings)
 mirror_all(_ports)

@@ -17,6 +17,7 @@ from typing import Any
 
 import pytest
 
+from headway.contract.errors import RefusedError
 from headway.contract.webhooks import EVENTS, WebhookEvent, verify_webhook
 from headway_server.app import Server, make_ports
 from headway_server.delivery import rollouts
@@ -27,6 +28,7 @@ from headway_server.maintenance.tick import tick
 from headway_server.notifying import hooks, sending
 from headway_server.notifying.sending import Sent, send_due
 from headway_server.ports import Actor, Ports
+from headway_server.signing.secret import FileSecret
 
 from .conftest import Prepared
 from .receiver import Receiver
@@ -302,6 +304,18 @@ def test_what_cannot_be_added(ports: Ports, reader: PublisherWorld, receiver: Re
     for _ in range(20):
         assert reader.call("POST", "/webhooks", json=body).status_code == 201
     refused(reader.call("POST", "/webhooks", json=body), 409, "too_many_webhooks")
+
+
+def test_one_secret_for_all_processes(tmp_path: Path) -> None:
+    with ThreadPoolExecutor(8) as pool:
+        derived = set(pool.map(lambda _: FileSecret(tmp_path / "keys").derive("webhook", "a", "b"), range(16)))
+    assert len(derived) == 1
+    one = FileSecret(tmp_path / "keys")
+    assert len({one.derive("webhook", "a", "b"), one.derive("webhook", "ab", ""), one.derive("webhook", "a")}) == 3
+    assert [path.name for path in (tmp_path / "keys").iterdir()] == ["server.key"]
+    (tmp_path / "keys" / "server.key").write_bytes(b"half")
+    with pytest.raises(RefusedError, match="damaged"):
+        FileSecret(tmp_path / "keys").derive("webhook")
 
 
 def test_secrets_stand_nowhere(

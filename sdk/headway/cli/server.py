@@ -20,10 +20,10 @@ AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
 
 def _settings(data_dir: Path | None, **changes: Any) -> Settings:
-    from headway_server.settings import Settings
+    from headway_server.settings import load
 
     given = {"data_dir": data_dir, **changes}
-    return Settings(**{name: value for name, value in given.items() if value is not None})
+    return load(**{name: value for name, value in given.items() if value is not None})
 
 
 def _ports(settings: Settings) -> Ports:

@@ -1,0 +1,54 @@
+"""Where the server's settings come from, and what is said when one is wrong."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from headway.cli.main import run
+from headway.contract.errors import RefusedError
+from headway_server.settings import CONFIG, load
+
+
+@pytest.fixture
+def config(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    path = tmp_path / "server.toml"
+    monkeypatch.setenv(CONFIG, str(path))
+    return path
+
+
+def test_flag_beats_environment_beats_file_beats_default(config: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    config.write_text(
+        'port = 1000\nthreads = 3\nstorage = "s3"\nwebhook_private_networks = true\ndata_dir = "/srv/x"\n'
+    )
+    monkeypatch.setenv("HEADWAY_SERVER_PORT", "2000")
+    settings = load(threads=5)
+    assert (settings.port, settings.threads, settings.storage, settings.workers) == (2000, 5, "s3", 1)
+    assert settings.webhook_private_networks
+    assert settings.data_dir == Path("/srv/x")
+
+
+@pytest.mark.parametrize(
+    ("text", "why"),
+    [
+        ("prot = 1", "unknown name 'prot'"),
+        ("port = ", "cannot be read as TOML"),
+        ("port = 99999", "The setting port is wrong"),
+        ("[database]\nurl = 1", "unknown name 'database'"),
+        ('s3_secret_access_key = ["swordfish"]', "The setting s3_secret_access_key is wrong"),
+    ],
+)
+def test_a_slip_is_told(config: Path, text: str, why: str, capsys: pytest.CaptureFixture[str]) -> None:
+    config.write_text(text)
+    with pytest.raises(RefusedError, match=why):
+        load()
+    assert run(["server", "gc"]) == 1
+    error = capsys.readouterr().err
+    assert "Error [malformed_settings]" in error
+    assert "swordfish" not in error
+
+
+def test_a_file_that_is_not_there(config: Path) -> None:
+    with pytest.raises(RefusedError, match="cannot be read"):
+        load()
