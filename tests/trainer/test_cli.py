@@ -13,7 +13,7 @@ from typer.testing import CliRunner
 
 from headway.contract.errors import RefusedError
 from headway_trainer.cli import app
-from headway_trainer.gate import Line, Waiver, check_waivers
+from headway_trainer.gate import DeviceReport, Line, Waiver, check_waivers, read_device_report
 from headway_trainer.order import ORDER
 
 
@@ -85,6 +85,37 @@ def test_a_waiver_names_a_line_of_the_gate() -> None:
     with pytest.raises(RefusedError, match="names no line") as caught:
         check_waivers(lines, (Waiver("speed", "no phone here"),))
     assert "accuracy, news, cpu" in caught.value.hint
+
+
+REPORT = {"device": "iPhone 15", "latency_ms": 11.5, "memory_bytes": 60_000_000, "cpu_percent": 22}
+
+
+def test_a_device_report_is_read(tmp_path: Path) -> None:
+    path = tmp_path / "phone.json"
+    path.write_text(json.dumps(REPORT), "utf-8")
+    assert read_device_report(path) == DeviceReport("iPhone 15", 11.5, 60_000_000, 22.0)
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        ("{", "JSON object"),
+        ("[]", "JSON object"),
+        (json.dumps({**REPORT, "device": " "}), "name the device"),
+        (json.dumps({**REPORT, "latency_ms": -1}), "positive numbers"),
+        (json.dumps({**REPORT, "latency_ms": True}), "positive numbers"),
+        (json.dumps({**REPORT, "cpu_percent": float("nan")}), "positive numbers"),
+        (json.dumps({"device": "iPhone 15"}), "latency_ms"),
+    ],
+)
+def test_a_bad_device_report_is_refused_before_anything_runs(
+    config: str, tmp_path: Path, content: str, said: str
+) -> None:
+    path = tmp_path / "phone.json"
+    path.write_text(content, "utf-8")
+    error = refused(config, "--device-report", str(path), "--run", str(tmp_path / "run"))
+    assert error.code == "train.device_report"
+    assert said in error.message
 
 
 def test_import_by_the_command_line(tmp_path: Path) -> None:

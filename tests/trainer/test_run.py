@@ -27,7 +27,7 @@ from headway.coreml.golden import read_base_golden, read_head_golden
 from headway.coreml.model import MLModel
 from headway_trainer.binding import forget_from
 from headway_trainer.config import read_config
-from headway_trainer.gate import Waiver
+from headway_trainer.gate import DeviceReport, Waiver
 from headway_trainer.order import ORDER, first_reader
 from headway_trainer.pipeline import STEPS, run_steps
 from headway_trainer.run import Places, Run
@@ -207,7 +207,9 @@ def test_the_run_has_its_own_facts_and_curves(finished: tuple[Path, dict[str, An
     assert names == {"teacher", "distil-general", "distil-task", "qat"}
 
 
-def test_a_waiver_goes_into_the_card(workshop: Any, finished: tuple[Path, dict[str, Any]], tmp_path: Path) -> None:
+def test_waivers_and_device_reports_go_into_the_card(
+    workshop: Any, finished: tuple[Path, dict[str, Any]], tmp_path: Path
+) -> None:
     folder = tmp_path / "run"
     shutil.copytree(finished[0], folder)
     run = start(workshop, folder)
@@ -216,5 +218,11 @@ def test_a_waiver_goes_into_the_card(workshop: Any, finished: tuple[Path, dict[s
     assert facts["gate"]["waivers"] == [{"metric": w.metric, "reason": w.reason} for w in waived]
     card = json.loads((folder / "release/base/card.json").read_text("utf-8"))
     assert card["waivers"] == facts["gate"]["waivers"]
+    assert card["device_report"].startswith("none")
+    phone = DeviceReport("a phone", latency_ms=12.0, memory_bytes=50_000_000, cpu_percent=20.0)
+    facts = run_steps(Run(run.config, replace(run.places, report=phone)))
+    assert {line["metric"]: line["verdict"] for line in facts["gate"]["lines"]}["latency"] == "passed"
+    card = json.loads((folder / "release/base/card.json").read_text("utf-8"))
+    assert card["device_report"]["device"] == "a phone"
     with pytest.raises(RefusedError, match="names no line"):
         run_steps(Run(run.config, replace(run.places, waivers=(Waiver("speed", "why not"),))))

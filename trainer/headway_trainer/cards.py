@@ -69,7 +69,7 @@ def base_card(config: RunConfig, facts: Facts) -> dict[str, Any]:
         },
         "gate": facts["gate"]["lines"],
         "waivers": facts["gate"]["waivers"],
-        "not_evidenced": "Nothing was run on a phone: latency in milliseconds and CPU share are open.",
+        "device_report": facts["gate"]["device_report"] or "none: latency in milliseconds and CPU share are open",
         "training": _training(config, facts),
         "made_with": facts["export-base"]["made_with"],
     }

@@ -6,7 +6,9 @@ what was measured here, as a ratio, which evidences nothing about the limit in m
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Literal
 
 from headway.contract.errors import RefusedError
@@ -37,6 +39,30 @@ class DeviceReport:
     latency_ms: float
     memory_bytes: int
     cpu_percent: float
+
+
+def read_device_report(path: Path) -> DeviceReport:
+    """Read `{"device", "latency_ms", "memory_bytes", "cpu_percent"}`. Raises `RefusedError` (`train.device_report`)."""
+    try:
+        found = json.loads(path.read_text("utf-8"))
+        device, figures = found["device"], [found[name] for name in ("latency_ms", "memory_bytes", "cpu_percent")]
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise _bad_report(
+            path, "it must be a JSON object with device, latency_ms, memory_bytes and cpu_percent"
+        ) from error
+    if not (isinstance(device, str) and device.strip()):
+        raise _bad_report(path, "it does not name the device")
+    if any(isinstance(value, bool) or not isinstance(value, int | float) or not 0 < value < 1e15 for value in figures):
+        raise _bad_report(path, "its figures must be positive numbers")
+    return DeviceReport(device, float(figures[0]), int(figures[1]), float(figures[2]))
+
+
+def _bad_report(path: Path, why: str) -> RefusedError:
+    return RefusedError(
+        "train.device_report",
+        f"The device report {path.name} cannot be used: {why}.",
+        hint="Measure on the phone as docs/checklist.md says and write the figures into that file.",
+    )
 
 
 @dataclass(frozen=True, slots=True)

@@ -42,7 +42,8 @@ _PACKAGES = ("torch", "transformers", "coremltools", "numpy", "onnxruntime")
 def run_steps(run: Run, chosen: Sequence[str] | None = None) -> dict[str, dict[str, Any]]:
     """Run the chosen steps (all by default) in order and return their facts; finished ones are not run again.
 
-    After each step the run's own `facts.json` and curves are brought up to date. Waivers have the gate judge again.
+    After each step the run's own `facts.json` and curves are brought up to date. Waivers and a device report have the
+    gate judge again.
 
     Raises:
         RefusedError: code `train.step` for an unknown step, `train.order` for one whose predecessor is missing,
@@ -53,7 +54,7 @@ def run_steps(run: Run, chosen: Sequence[str] | None = None) -> dict[str, dict[s
     if unknown:
         raise RefusedError("train.step", f"There is no step {unknown[0]}.", hint=f"Steps are {', '.join(STEPS)}.")
     torch.set_num_threads(run.places.threads or run.config.threads)
-    if run.places.waivers:
+    if run.places.waivers or run.places.report:
         forget_from(run.places.run_folder, "gate")
     results: dict[str, dict[str, Any]] = {}
     for name in STEPS:

@@ -25,7 +25,7 @@ from headway_trainer.data.examples import Examples
 from headway_trainer.data.mixing import Scored
 from headway_trainer.data.sets import LabelledSet, read_sets
 from headway_trainer.files import write_text
-from headway_trainer.gate import Waiver
+from headway_trainer.gate import DeviceReport, Waiver
 from headway_trainer.models.student import Student
 from headway_trainer.models.teacher import Teacher
 from headway_trainer.models.teacher_check import check_teacher
@@ -36,7 +36,7 @@ class Places:
     """Where things are on this machine: the configuration's folder, the teacher, the run, corpora.
 
     `corpora` holds the unlabelled files, `data` the labelled ones if they are not beside the configuration. `waivers`
-    are the gate's lines that the person who started the run accepts as they are.
+    are the gate's lines that the person who started the run accepts as they are, `report` what a phone measured.
     """
 
     config_folder: Path
@@ -45,6 +45,7 @@ class Places:
     corpora: Path | None = None
     threads: int | None = None
     waivers: tuple[Waiver, ...] = ()
+    report: DeviceReport | None = None
     data: Path | None = None
 
 

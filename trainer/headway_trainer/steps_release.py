@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -138,7 +138,8 @@ def judged(run: Run) -> dict[str, Any]:
         print(f"{line.verdict:14} {line.metric:14} {line.found} (limit {line.limit})", flush=True)
     gate.check_waivers(tuple(lines), run.places.waivers)
     waived = [{"metric": waiver.metric, "reason": waiver.reason.strip()} for waiver in run.places.waivers]
-    return {"lines": [line.to_json() for line in lines], "waivers": waived}
+    report = asdict(run.places.report) if run.places.report else None
+    return {"lines": [line.to_json() for line in lines], "waivers": waived, "device_report": report}
 
 
 _OF_A_SET = frozenset({"accuracy", "below teacher"})
@@ -157,7 +158,7 @@ def _lines(run: Run, of: LabelledSet) -> list[gate.Line]:
         feature_deviation=exported["feature_deviation_from_qat"],
         agreement=exported["label_agreement_with_qat"],
     )
-    lines = gate.gate(measured, run.config.gate)
+    lines = gate.gate(measured, run.config.gate, run.places.report)
     if not of.name:
         return list(lines)
     own = [replace(line, metric=f"{line.metric}, {of.name}") for line in lines if line.metric in _OF_A_SET]

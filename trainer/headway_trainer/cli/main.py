@@ -16,8 +16,8 @@ from typer.core import TyperGroup
 
 from headway.contract.errors import RefusedError
 from headway_trainer.cli.importing import import_files
-from headway_trainer.cli.report import report
-from headway_trainer.gate import Line, Waiver, released
+from headway_trainer.cli.report import report as report_runs
+from headway_trainer.gate import Line, Waiver, read_device_report, released
 from headway_trainer.order import CONFIG_FILE, ORDER
 
 _DEFAULT = "run"
@@ -59,21 +59,25 @@ def train(
     waive: Annotated[
         list[str] | None, typer.Option(help="Accept a line of the gate, METRIC=REASON; it goes into the card.")
     ] = None,
+    device_report: Annotated[
+        Path | None, typer.Option(help="JSON of what a phone measured; its figures count in the gate.", dir_okay=False)
+    ] = None,
 ) -> None:
     """Run the steps of CONFIG and leave the release in RUN/release.
 
     Each step leaves its facts; a run that was stopped, or whose disk was full, goes on with --resume.
     """
     waivers = tuple(_waiver(entry) for entry in waive or ())
+    report = read_device_report(device_report) if device_report else None
     chosen = _chosen(steps)
-    _prepare_folder(run_folder, going_on=resume or bool(chosen) or bool(again) or bool(waivers), fresh=fresh)
+    _prepare_folder(run_folder, going_on=resume or bool(chosen or again or waivers or report), fresh=fresh)
     if again:
         _forget(run_folder, again)
     from headway_trainer.config import read_config
     from headway_trainer.pipeline import run_steps
     from headway_trainer.run import Places, Run
 
-    places = Places(config.resolve().parent, run_folder, teacher, corpora, threads, waivers, data)
+    places = Places(config.resolve().parent, run_folder, teacher, corpora, threads, waivers, report, data)
     try:
         facts = run_steps(Run(read_config(config), places), chosen)
     except KeyboardInterrupt:
@@ -142,5 +146,5 @@ def _forget(folder: Path, step: str) -> None:
     print(f"{step} and the steps after it run again.", file=sys.stderr)
 
 
-app.command("report")(report)
+app.command("report")(report_runs)
 app.command("import")(import_files)
