@@ -6,9 +6,8 @@ import numpy as np
 import pytest
 
 from headway.coreml import SGD, Adam, HeadLayout, MLModel, Range, initial_head, update_model
-from headway.coreml.fleet.blocks import blocks_of
 from headway.coreml.fleet.engine import train_fleet
-from headway.coreml.fleet.jobs import FleetJob, prepare
+from headway.coreml.fleet.jobs import FleetJob
 from headway.coreml.proto import encode
 from headway.coreml.update.keys import MLModelConfiguration, MLParameterKey
 from headway.coreml.update.semantics import Semantics
@@ -100,13 +99,13 @@ def test_shuffled_with_momentum_and_one_layer(tmp_path):
     assert_as_single(jobs, train_fleet(jobs, semantics=semantics), semantics)
 
 
-@pytest.mark.parametrize("processes", [2, 3])
-def test_processes_change_nothing(tmp_path, processes):
+@pytest.mark.parametrize("workers", [2, 3])
+def test_workers_change_nothing(tmp_path, workers):
     layout = HeadLayout(10, 3, hidden=(6,))
     heads = [make_head(tmp_path, layout, 1), configured(make_head(tmp_path, layout, 1), miniBatchSize=5)]
     jobs = [FleetJob(heads[index % 2], *samples(layout, 20 + index % 4, index)) for index in range(80)]
     jobs[3] = FleetJob(heads[0], jobs[3].features * 1e38, jobs[3].labels)
-    alone, shared = train_fleet(jobs), train_fleet(jobs, processes=processes)
+    alone, shared = train_fleet(jobs), train_fleet(jobs, workers=workers)
     assert alone[3].error is not None
     for one, other in zip(alone, shared, strict=True):
         assert (one.error is None) == (other.error is None)
@@ -158,10 +157,34 @@ def test_a_head_without_a_cross_entropy_is_an_error_or_single(tmp_path):
     assert result.error is not None
 
 
-def test_blocks_hold_every_job_once(tmp_path):
-    layout = HeadLayout(10, 3, hidden=(6,))
+@pytest.mark.parametrize("optimizer", OPTIMIZERS)
+def test_real_sizes(tmp_path, optimizer):
+    """Adam at an ordinary rate: it divides by the root of tiny gradients, which makes much of their rounding."""
+    chosen = Adam(Range(0.001)) if optimizer == "adam" else OPTIMIZERS[optimizer]
+    layout = HeadLayout(512, 10, hidden=(128,), optimizer=chosen)
     head = make_head(tmp_path, layout)
-    jobs = [FleetJob(head, *samples(layout, 5 + index % 7, index)) for index in range(100)]
-    blocks = list(blocks_of(list(enumerate(prepare(jobs))), Semantics()))
-    assert sorted(position for block in blocks for position in block.positions) == list(range(100))
-    assert max(len(block.jobs) for block in blocks) <= 64
+    features, labels = samples(layout, 50, 1)
+    jobs = [FleetJob(head, features / 8, labels)]
+    assert_as_single(jobs, train_fleet(jobs), Semantics())
+
+
+@pytest.mark.parametrize(("features", "hidden", "classes", "count"), [(33, (40, 17), 19, 70), (31, (), 33, 11)])
+@pytest.mark.parametrize("optimizer", OPTIMIZERS)
+def test_sizes_that_fill_no_vector(tmp_path, optimizer, features, hidden, classes, count):
+    """More samples than features too: then SGD does not run in sample space."""
+    chosen = Adam(Range(0.001)) if optimizer == "adam" else OPTIMIZERS[optimizer]
+    layout = HeadLayout(features, classes, hidden=hidden, optimizer=chosen)
+    model = configured(make_head(tmp_path, layout), miniBatchSize=5, epochs=3)
+    jobs = [FleetJob(model, *samples(layout, count, 1)), FleetJob(model, *samples(layout, 1, 2))]
+    assert_as_single(jobs, train_fleet(jobs), Semantics())
+
+
+def test_samples_need_not_be_writable_contiguous_or_float32(tmp_path):
+    layout = HeadLayout(12, 4)
+    head = make_head(tmp_path, layout)
+    features, labels = samples(layout, 20, 1)
+    odd = np.asfortranarray(features.astype(np.float64))
+    odd.setflags(write=False)
+    alike = [FleetJob(head, features, labels), FleetJob(head, odd, labels.astype(np.uint8)[:, None])]
+    one, other = train_fleet(alike)
+    np.testing.assert_array_equal(one.weights["dense_0.weights"], other.weights["dense_0.weights"])

@@ -1,6 +1,7 @@
 """Training thousands of heads at once, with the results of the single engine.
 
-Heads of one kind are stacked into blocks small enough for the cache and trained together: plain and momentum SGD in
-sample space (:mod:`~headway.coreml.fleet.samplespace`), Adam directly (:mod:`~headway.coreml.fleet.adam`); whatever
-fits neither goes through the single engine, so every head that can be trained at all can be trained here.
+Heads that are stacks of dense layers go through compiled code, one whole training per call
+(:mod:`~headway.coreml.fleet.kernels`): SGD in sample space where that is less work, Adam with everything in the
+processor's cache.  Whatever else can be trained goes through the single engine, so every head that can be trained at
+all can be trained here.
 """

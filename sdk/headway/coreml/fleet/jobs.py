@@ -126,11 +126,16 @@ def prepare(jobs: list[FleetJob]) -> list[Prepared | MLModelError]:
 def _prepare(job: FleetJob, heads: _Heads) -> Prepared:
     plan = heads.plan(job)
     stack = heads.stack(job.model, plan)
-    features = np.ascontiguousarray(job.features, dtype=np.float32)
+    features = _own(job.features, np.float32)
     labels = np.asarray(job.labels).reshape(-1)
     if stack is not None:
         _check(features, labels, stack)
-    return Prepared(job, plan, stack, features, labels.astype(np.int64, copy=False))
+    return Prepared(job, plan, stack, features, _own(labels, np.int64))
+
+
+def _own(values: NDArray[Any], dtype: type[Any]) -> NDArray[Any]:
+    """Return *values* as compiled code takes them: of one type, contiguous, aligned and writable."""
+    return values if values.dtype == dtype and values.flags.carray else np.array(values, dtype=dtype, order="C")
 
 
 def _check(features: Float32, labels: NDArray[Any], stack: Stack) -> None:

@@ -1,0 +1,76 @@
+"""The weights of a stack of dense layers as the compiled engine takes them: flat, in rows of whole vectors."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from headway.coreml.fleet.jobs import Stack
+from headway.coreml.fleet.kernels import NEVER
+from headway.coreml.fleet.pointwise import RELU, SIGMOID, TANH
+from headway.coreml.fleet.vectors import LANES
+from headway.coreml.head import HeadWeights
+from headway.coreml.weights import Float32
+
+__all__ = ["Padded"]
+
+_ACTIVATIONS = {"ReLU": RELU, "sigmoid": SIGMOID, "tanh": TANH}
+
+
+def _up(value: int, to: int) -> int:
+    return -(-value // to) * to
+
+
+@dataclass(frozen=True, eq=False)
+class Padded:
+    """The first layer's *kernel* and *bias*, all others in *inner*, and the stack's *widths* and *activations*."""
+
+    stack: Stack
+    kernel: Float32
+    bias: Float32
+    inner: Float32
+    widths: NDArray[np.int64]
+    activations: NDArray[np.int64]
+
+    @classmethod
+    def of(cls, stack: Stack, weights: Mapping[str, Float32]) -> Padded:
+        """Lay *weights* out; padding is zero, and :data:`NEVER` in the bias of the scores."""
+        parts: list[Float32] = []
+        for name, shape in zip(stack.names, _shapes(stack), strict=True):
+            bias, kernel = weights[f"{name}.biases"], weights[f"{name}.weights"]
+            laid = np.zeros(shape, dtype=np.float32)
+            laid[: kernel.shape[0], : kernel.shape[1]] = kernel
+            last = name == stack.names[-1]
+            tail = np.full(_columns(stack.widths, len(parts) // 2), NEVER if last else 0, dtype=np.float32)
+            tail[: len(bias)] = bias
+            parts += [laid.reshape(-1), tail]
+        inner = np.concatenate([np.empty(0, dtype=np.float32), *parts[2:]])
+        kinds = np.array([_ACTIVATIONS[kind] for kind in stack.activations], dtype=np.int64)
+        return cls(stack, parts[0], parts[1], inner, np.array(stack.widths, dtype=np.int64), kinds)
+
+    def unpack(self, inner: Float32, into: HeadWeights) -> None:
+        """Write the layers after the first, as they lie in *inner*, *into* arrays by key."""
+        offset = 0
+        for layer, (name, (rows, columns)) in enumerate(zip(self.stack.names, _shapes(self.stack), strict=True)):
+            if not layer:
+                continue
+            kernel, bias = into[f"{name}.weights"], into[f"{name}.biases"]
+            laid = inner[offset : offset + rows * columns].reshape(rows, columns)
+            kernel[...] = laid[: kernel.shape[0], : kernel.shape[1]]
+            offset += rows * columns
+            bias[...] = inner[offset : offset + len(bias)]
+            offset += _columns(self.stack.widths, layer)
+
+
+def _shapes(stack: Stack) -> list[tuple[int, int]]:
+    """Return rows and columns of each kernel with their padding."""
+    pairs = zip(stack.widths, stack.widths[1:], strict=False)
+    return [(_up(width_out, 4), _up(width_in, 2 * LANES)) for width_in, width_out in pairs]
+
+
+def _columns(widths: Sequence[int], layer: int) -> int:
+    """Return the outputs of *layer* with their padding."""
+    return _up(widths[layer + 1], 2 * LANES if layer + 2 < len(widths) else LANES)
