@@ -6,10 +6,11 @@ import json
 import lzma
 import sys
 import unicodedata
+from functools import cache
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from headway.contract.errors import RefusedError
@@ -111,6 +112,7 @@ def test_the_cache_changes_nothing(first: str, second: str) -> None:
     assert warm.ids(second, 64) == TOKENIZER.ids(second, 64)
 
 
+@cache
 def _reference() -> object:
     transformers = pytest.importorskip("transformers", reason="parity needs the extra trainer")
     return transformers.BertTokenizer(str(VOCABULARY))
@@ -123,6 +125,31 @@ def test_parity_on_real_text() -> None:
     texts = [row.split("\t")[2] for row in rows[1:] if row]
     expected = reference([normalise(text) for text in texts], truncation=True, max_length=64)["input_ids"]  # type: ignore[operator]
     assert [TOKENIZER.ids(text, 64) for text in texts] == expected
+
+
+# What people's texts hold besides plain Chinese: mixed scripts, accents, full-width forms, marks, emoji, odd spaces.
+_ODD = "éÀñüßŁøİıǅŒçα ΣςЖй한국어ひらカナﾊﾟ１２３ＡＢｃ＋－￥％，。、；：？！（）《》【】「」“”‘’…—–～·•"
+_ODD += "①②Ⅲ㎡℃№™®©㊣囧囍龘㐀𠀀𪚥豈"
+_ODD += "😂👍🏽❤️👨‍👩‍👧🇨🇳\u200b\u200d\u3000\u00a0\u2028\ufeff\u0301\u0e33\t\n\r'\"#@/_-*$^`~|\\<>[]{}"
+_PIECES = st.one_of(
+    st.sampled_from(
+        list("的一是不了人我在有他这中大来上国和到说们为子你地出道也时年得就那要下以生会自着去之过家学对可里后小么")
+    ),
+    st.sampled_from(list(_ODD)),
+    st.sampled_from(
+        ["iPhone", "https://a.cn/x?y=1", "3.14", "WiFi", "naïve", "[MASK]", "[UNK]", "a" * 101, "COVID-19", "##的"]
+    ),
+    st.text("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789 ", min_size=1, max_size=12),
+)
+
+
+@settings(max_examples=400, deadline=None)
+@given(st.lists(_PIECES, max_size=40).map("".join), st.sampled_from([8, 32, 128]))
+def test_parity_on_what_people_write(text: str, length: int) -> None:
+    # The reference knows its special tokens inside a text; ours knows none there, on purpose.
+    assume(not any(mark in normalise(text).upper() for mark in ("[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]")))
+    expected = _reference()(normalise(text), truncation=True, max_length=length)["input_ids"]  # type: ignore[operator]
+    assert TOKENIZER.ids(text, length) == expected
 
 
 @pytest.mark.skipif(sys.version_info >= (3, 14), reason="a newer Unicode table than the reference's is no mistake")
