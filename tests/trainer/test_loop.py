@@ -210,6 +210,19 @@ def test_the_curve_depends_on_steps_and_not_on_time() -> None:
     assert re.search(r"bench 1000/1000 loss \d+\.\d+ \d+ tokens/s ETA 0 s", said.getvalue())
 
 
+def test_on_a_terminal_one_line_renews_itself() -> None:
+    class Terminal(io.StringIO):
+        def isatty(self) -> bool:
+            return True
+
+    said = Terminal()
+    progress = Progress("bench", 3, every_s=0.0, stream=said)
+    for _ in range(3):
+        progress.advance(1.0, 5)
+    assert said.getvalue().count("\r") == 3
+    assert said.getvalue().count("\n") == 1
+
+
 def test_a_pass_without_a_loss_shows_none() -> None:
     said = io.StringIO()
     progress = Progress("answers", 2, stream=said)

@@ -17,7 +17,7 @@ from typing import Any
 from headway.contract.digests import digest_of
 from headway.contract.errors import RefusedError
 from headway_trainer.config import RunConfig, from_document
-from headway_trainer.files import write_text
+from headway_trainer.files import make_folder, write_text
 from headway_trainer.order import CONFIG_FILE, earliest, first_reader, from_step
 
 
@@ -26,7 +26,7 @@ def bind(config: RunConfig, folder: Path) -> None:
 
     Raises `RefusedError` (`train.folder`) if a step that is done was made with another value, and `train.disk`.
     """
-    folder.mkdir(parents=True, exist_ok=True)
+    make_folder(folder)
     document = _document(config)
     digest = digest_of(json.dumps(document, sort_keys=True, ensure_ascii=False).encode())
     mark = folder / CONFIG_FILE

@@ -29,6 +29,15 @@ def write_text(path: Path, text: str) -> None:
         beside.unlink(missing_ok=True)
 
 
+def make_folder(path: Path) -> Path:
+    """Make a folder and those above it, if they are not there. Raises `RefusedError` (`train.disk`)."""
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise unwritable(f"The folder {path.name}", error) from error
+    return path
+
+
 def unwritable(what: str, error: OSError) -> RefusedError:
     """Return the error of a write that failed (`train.disk`): what could not be written and how to go on."""
     if is_full(error):

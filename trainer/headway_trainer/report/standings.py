@@ -56,15 +56,16 @@ def standings(run: RunFacts) -> list[Standing]:
 
 
 def heads(run: RunFacts) -> list[Head]:
-    """The exported heads, the best on dev first within each set."""
-    found = []
+    """The exported heads, sets in the order of the run, the best on dev first within each."""
+    found: list[Head] = []
     for name, facts in run.steps.get("evaluate", {}).get("heads", {}).items():
         test = accuracy_of(facts.get("test"))
         if test:
             table = tuple(tuple(map(int, row)) for row in facts.get("confusion_test", ()))
             flags = bool(facts.get("held_out")), bool(facts.get("test_is_dev"))
             found.append(Head(str(facts.get("set", "")), name, test, accuracy_of(facts.get("dev")), table, *flags))
-    return sorted(found, key=lambda head: (head.group, -(head.dev or head.test).value))
+    order = list(dict.fromkeys(head.group for head in found))
+    return sorted(found, key=lambda head: (order.index(head.group), -(head.dev or head.test).value))
 
 
 def best_heads(run: RunFacts) -> list[Head]:

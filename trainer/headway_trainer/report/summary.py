@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-from headway_trainer.files import write_text
+from headway_trainer.files import make_folder, write_text
 from headway_trainer.report.curves import curve_svg
 from headway_trainer.report.facts import read_run
 
@@ -29,6 +29,6 @@ def write_summary(folder: Path) -> None:
         "steps": run.steps,
     }
     write_text(folder / "facts.json", json.dumps(document, ensure_ascii=False, indent=2) + "\n")
-    (folder / "curves").mkdir(exist_ok=True)
+    drawings = make_folder(folder / "curves")
     for curve in run.curves:
-        write_text(folder / "curves" / f"{curve.step}.svg", curve_svg(curve).render_alone())
+        write_text(drawings / f"{curve.step}.svg", curve_svg(curve).render_alone())
