@@ -210,7 +210,8 @@ def memory(package: Path, cache: Path) -> tuple[float, float]:
 def table(rows: list[Row], options: argparse.Namespace, notes: list[str]) -> str:
     """The results as Markdown."""
     names = list(rows[0].ms)
-    ratios = (("eager", "ours fp32"), ("ORT fp32", "ours fp32"), ("ORT int8", "ours int8"))
+    pairs = (("eager", "fp32"), ("compile", "fp32"), ("ORT fp32", "fp32"), ("ORT int8", "int8"))
+    ratios = [(other, f"ours {mode}") for other, mode in pairs if other in names]
     head = ["length", "batch", *(f"{n} ms" for n in names), *(f"{a} / {b}" for a, b in ratios)]
     lines = [" | ".join(head), " | ".join("---:" for _ in head)]
     for row in rows:
@@ -241,7 +242,9 @@ def main() -> None:
     parser.add_argument("--batches", default="1,32")
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--rounds", type=int, default=8)
-    parser.add_argument("--compile", action="store_true", help="also time torch.compile")
+    parser.add_argument(
+        "--compile", action="store_true", help="also time torch.compile; needs a C++ compiler and minutes"
+    )
     parser.add_argument("--write", action="store_true", help=f"store the table in {RESULTS.name}")
     options = parser.parse_args()
     warnings.simplefilter("ignore")

@@ -7,6 +7,7 @@ from headway.contract.errors import RefusedError
 from headway.coreml import HeadLayout, MLModel, MLUpdateTask, initial_head, update_model
 from headway.coreml.build import initial_weights
 from headway.coreml.head import head_weights
+from headway.coreml.hyperparameters import Adam
 from headway.coreml.proto import encode, parse_model
 from headway.coreml.update.context import MLUpdateProgressHandlers
 from headway.coreml.update.errors import MLModelError, MLModelErrorCode
@@ -114,6 +115,15 @@ def test_overrides_outside_the_allowed_are_refused(head, data, overrides):
         MLUpdateTask(head, data, configured(**overrides))
     assert caught.value.apple_code is MLModelErrorCode.parameters
     assert caught.value.code == "mlmodel_parameters"
+
+
+@pytest.mark.parametrize("key", [MLParameterKey.beta1, MLParameterKey.beta2])
+def test_a_moment_that_never_decays_is_refused(tmp_path, data, key):
+    path = tmp_path / "adam.mlmodel"
+    path.write_bytes(initial_head(HeadLayout(6, 3, optimizer=Adam()), 1))
+    with pytest.raises(MLModelError) as caught:
+        MLUpdateTask(path, data, MLModelConfiguration({key: 1.0}))
+    assert caught.value.apple_code == MLModelErrorCode.parameters
 
 
 def test_unknown_keys_are_ignored(head, data):

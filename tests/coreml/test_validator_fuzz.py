@@ -1,8 +1,12 @@
 """Any bytes in: findings or our own errors, nothing else; and what is valid can be trained."""
 
 import contextlib
+import subprocess
+import sys
+from pathlib import Path
 
 import numpy as np
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -131,3 +135,20 @@ def test_a_long_model_is_validated_in_linear_time():
         layer.output.append(f"b{index}")
         layer.activation.ReLU.SetInParent()
     assert validate_model(model) == []
+
+
+@pytest.mark.slow
+def test_the_fuzz_target_runs(tmp_path):
+    pytest.importorskip("atheris", reason="atheris is not installed")
+    target = Path(__file__).parents[1] / "fuzz" / "fuzz_coreml.py"
+    command = [sys.executable, str(target), str(tmp_path / "corpus"), "-runs=200", "-max_total_time=60"]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=240)
+    assert done.returncode == 0, done.stderr[-2000:]
+    assert validate(_without_first(tmp_path / "corpus" / "sgd", b"")) == []
+    assert validate(_without_first(tmp_path / "corpus" / "package", b"PK\x03\x04")) == []
+
+
+def _without_first(path, prefix):
+    """The model that a corpus file stands for: its first byte only chooses the form."""
+    path.write_bytes(prefix + path.read_bytes()[1:])
+    return path

@@ -2,16 +2,19 @@
 
     python tests/fuzz/fuzz_coreml.py [CORPUS_DIR] [-max_total_time=600]
 
-Needs atheris.  The first byte chooses the form: a ``.mlmodel``, or a zip of a package.  Any exception but Headway's
-own is a finding; so is a validation that takes seconds.
+Needs atheris, which the extra ``dev`` brings on Linux.  The first byte chooses the form: a ``.mlmodel``, or a zip of a
+package.  Any exception but Headway's own is a finding; so is a validation that takes seconds.
 """
 
 from __future__ import annotations
 
 import contextlib
+import io
+import json
 import sys
 import tempfile
 import time
+import zipfile
 from pathlib import Path
 
 import atheris
@@ -49,6 +52,23 @@ def one_input(data: bytes) -> None:
             model.training_plan()
 
 
+def _zipped_package() -> bytes:
+    """A valid head as a package in a zip; its first four bytes are the signature that ``one_input`` puts there."""
+    from headway.coreml.build import HeadLayout, initial_head
+
+    place = "com.apple.CoreML/model.mlmodel"
+    manifest = {
+        "fileFormatVersion": "1.0.0",
+        "itemInfoEntries": {"a": {"author": "x", "description": "m", "name": "model.mlmodel", "path": place}},
+        "rootModelIdentifier": "a",
+    }
+    stream = io.BytesIO()
+    with zipfile.ZipFile(stream, "w") as archive:
+        archive.writestr("m.mlpackage/Manifest.json", json.dumps(manifest))
+        archive.writestr(f"m.mlpackage/Data/{place}", initial_head(HeadLayout(3, 2), 1))
+    return stream.getvalue()
+
+
 def main() -> None:
     """Seed the corpus with valid heads, then fuzz until told to stop."""
     from headway.coreml.build import HeadLayout, initial_head
@@ -57,6 +77,7 @@ def main() -> None:
     folders = [argument for argument in sys.argv[1:] if not argument.startswith("-")]
     corpus = Path(folders[0]) if folders else Path(tempfile.mkdtemp(prefix="headway-corpus-"))
     corpus.mkdir(parents=True, exist_ok=True)
+    (corpus / "package").write_bytes(b"\1" + _zipped_package()[4:])
     (corpus / "sgd").write_bytes(b"\0" + initial_head(HeadLayout(3, 2, hidden=(2,)), 1))
     (corpus / "adam").write_bytes(b"\0" + initial_head(HeadLayout(3, 2, optimizer=Adam()), 1))
     options = [argument for argument in sys.argv[1:] if argument.startswith("-")]

@@ -94,8 +94,8 @@ def plan_of(update: Message, overrides: Mapping[MLParameterKey, Any]) -> Trainin
         optimizer = SgdPlan(values.real(MLParameterKey.momentum, body.momentum))
     else:
         optimizer = AdamPlan(
-            values.real(MLParameterKey.beta1, body.beta1),
-            values.real(MLParameterKey.beta2, body.beta2),
+            values.decay(MLParameterKey.beta1, body.beta1),
+            values.decay(MLParameterKey.beta2, body.beta2),
             values.real(MLParameterKey.eps, body.eps),
         )
     return TrainingPlan(
@@ -150,6 +150,12 @@ class _Values:
             if not low <= value <= high:
                 raise _wrong(key, value, f"between {low:g} and {high:g}")
         return float(value)
+
+    def decay(self, key: MLParameterKey, message: Message) -> float:
+        value = self.real(key, message)
+        if not 0 <= value < 1:  # at 1 the correction of the bias divides by zero
+            raise _wrong(key, value, "at least 0 and below 1")
+        return value
 
     def integer(self, key: MLParameterKey, message: Message, *, positive: bool) -> int:
         value = self.overrides.get(key, message.defaultValue)
