@@ -11,7 +11,9 @@ from typing import Any
 
 from headway_trainer.evaluate import Accuracy
 from headway_trainer.report.facts import Json, RunFacts
-from headway_trainer.report.words import Pair
+from headway_trainer.report.words import STEPS, Pair, word
+
+_TOLD = frozenset({"second-opinion", "teacher", "distil-task", "qat", "evaluate"})
 
 TEACHER: Pair = ("teacher", "教师模型")
 """The name of the fine-tuned teacher among the standings."""
@@ -101,6 +103,10 @@ def _measured(run: RunFacts) -> Iterator[tuple[Pair, str, Any, Any]]:
     yield ("student, float32", "学生模型 float32"), "student", student.get("test"), student.get("dev")
     yield ("rounded, not trained", "直接取整未训练"), "other", rounded.get("test"), rounded.get("dev")
     yield ("student, int8 training", "学生模型 int8 训练"), "student", qat.get("test"), qat.get("dev")
+    for step, facts in run.steps.items():
+        if step in _TOLD:
+            continue
+        yield word(STEPS, step), "student", facts.get("test"), facts.get("dev")
     for name, facts in run.steps.get("evaluate", {}).get("heads", {}).items():
         group = facts.get("set")
         test, dev = facts.get("test"), facts.get("dev")

@@ -12,6 +12,7 @@ STEPS: dict[str, Pair] = {
     "distil-general": ("general distillation", "通用蒸馏"),
     "distil-task": ("task distillation", "任务蒸馏"),
     "qat": ("quantisation-aware training", "量化感知训练"),
+    "lexicon": ("lexicon", "词典"),
     "export-base": ("export the base", "导出基座"),
     "fit-heads": ("fit the heads", "拟合分类头"),
     "evaluate": ("evaluate", "评测"),
