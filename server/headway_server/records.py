@@ -79,7 +79,10 @@ class ArtifactRecord:
 
 @dataclass(frozen=True, slots=True)
 class BaseRecord:
-    """One version of a base: ``package`` is *the* base digest, ``custom`` its signed facts, ``publisher`` its sender."""
+    """One version of a base.
+
+    ``package`` is *the* base digest, ``custom`` its signed facts, ``publisher`` the token that sent it.
+    """
 
     app: str
     base_id: str

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import ipaddress
 import socket
+import threading
 import time
 from collections.abc import Iterator
 from typing import Any
@@ -128,6 +130,26 @@ def test_one_deadline_for_everything(receiver: Receiver) -> None:
     began = time.monotonic()
     assert send(receiver.url, timeout_s=0.5) == Reply(None, "timeout")
     assert time.monotonic() - began < 5
+
+
+def test_a_handshake_that_never_ends() -> None:
+    """One byte of a long TLS record now and then: each in time for the socket, all together never."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+
+        def serve() -> None:
+            connection, _ = listener.accept()
+            with connection, contextlib.suppress(OSError):
+                connection.sendall(b"\x16\x03\x03\x40\x00")
+                for _ in range(400):
+                    connection.sendall(b"\x02")
+                    time.sleep(0.05)
+
+        thread = threading.Thread(target=serve)
+        thread.start()
+        began = time.monotonic()
+        assert send(f"https://127.0.0.1:{listener.getsockname()[1]}/", timeout_s=0.5) == Reply(None, "timeout")
+        assert time.monotonic() - began < 5
+        thread.join()
 
 
 def test_nobody_there_or_no_http(receiver: Receiver) -> None:

@@ -13,16 +13,14 @@ import ipaddress
 import socket
 import ssl
 from collections.abc import Mapping
-from functools import lru_cache
-from threading import Timer
 from urllib.parse import SplitResult, urlsplit
 
 from headway.contract.errors import RefusedError
+from headway_server.notifying.dial import PORTS, Dialled
 from headway_server.notifying.retry import Reply
 
 _MOST_BYTES = 4096
 _NAT64 = ipaddress.ip_network("64:ff9b::/96")
-_PORTS = {"https": 443, "http": 80}
 
 
 def check_url(url: str, *, private: bool) -> SplitResult:
@@ -68,60 +66,31 @@ def post(url: str, headers: Mapping[str, str], body: bytes, *, timeout_s: float,
         return Reply(None, error.code)
     except OSError:
         return Reply(None, "unknown host")
-    connection = _connection(parts, address, timeout_s)
-    # A timeout of a socket begins anew with every byte; this one does not.
-    watchdog = Timer(timeout_s, _cut, [connection])
-    watchdog.daemon = True
-    watchdog.start()
-    try:
-        target = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
-        connection.request("POST", target, body, dict(headers))
-        answer = connection.getresponse()
-        answer.read(_MOST_BYTES)
-        # A connection that was cut also looks like an answer that simply ended.
-        return Reply(None, "timeout") if watchdog.finished.is_set() else Reply(answer.status)
-    except TimeoutError:
-        return Reply(None, "timeout")
-    except ssl.SSLError as error:
-        return Reply(None, f"TLS: {error.reason or 'failed'}"[:200])
-    except (OSError, http.client.HTTPException, ValueError) as error:
-        return Reply(None, type(error).__name__ if not watchdog.finished.is_set() else "timeout")
-    finally:
-        watchdog.cancel()
-        connection.close()
+    with Dialled(parts, address, timeout_s) as connection:
+        try:
+            target = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
+            connection.request("POST", target, body, dict(headers))
+            answer = connection.getresponse()
+            answer.read(_MOST_BYTES)
+            reply = Reply(answer.status)
+        except TimeoutError:
+            reply = Reply(None, "timeout")
+        except ssl.SSLError as error:
+            reply = Reply(None, f"TLS: {error.reason or 'failed'}"[:200])
+        except (OSError, http.client.HTTPException, ValueError) as error:
+            reply = Reply(None, type(error).__name__)
+        # A connection that was cut looks like one that broke, or like an answer that simply ended.
+        return Reply(None, "timeout") if connection.late.is_set() else reply
 
 
 def _resolve(parts: SplitResult, *, private: bool) -> str:
-    host, port = parts.hostname or "", parts.port or _PORTS[parts.scheme]
+    host, port = parts.hostname or "", parts.port or PORTS[parts.scheme]
     found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
     addresses = [str(entry[4][0]) for entry in found]
     judged = [may_reach(ipaddress.ip_address(text.partition("%")[0]), private=private) for text in addresses]
     if not judged or not all(judged):
         raise _bad_url("The name points to an address that is not a public one.")
     return addresses[0]
-
-
-def _connection(parts: SplitResult, address: str, timeout_s: float) -> http.client.HTTPConnection:
-    host, port = parts.hostname or "", parts.port or _PORTS[parts.scheme]
-    connection: http.client.HTTPConnection
-    if parts.scheme == "https":
-        connection = http.client.HTTPSConnection(host, port, timeout=timeout_s, context=_tls())
-    else:
-        connection = http.client.HTTPConnection(host, port, timeout=timeout_s)
-    # The library's own hook for making the socket: the name stays in Host and TLS, the judged address is dialled.
-    connection._create_connection = lambda _, timeout, __: socket.create_connection((address, port), timeout)  # type: ignore[attr-defined]
-    return connection
-
-
-@lru_cache(maxsize=1)
-def _tls() -> ssl.SSLContext:
-    # Reading the system's certificates takes longer than a handshake.
-    return ssl.create_default_context()
-
-
-def _cut(connection: http.client.HTTPConnection) -> None:
-    with contextlib.suppress(OSError, AttributeError):
-        connection.sock.shutdown(socket.SHUT_RDWR)
 
 
 def _bad_url(why: str) -> RefusedError:
