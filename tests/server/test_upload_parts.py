@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
@@ -10,10 +11,12 @@ import httpx2
 import pytest
 
 from headway.contract.digests import Digest, digest_of, hex_of
+from headway.contract.errors import RefusedError, TransferError
 from headway_server.app import Server
 from headway_server.catalog import tokens
 from headway_server.maintenance.gc import sweep
 from headway_server.ports import Actor
+from headway_server.publication.layout import artifact_path
 from headway_server.settings import Settings
 
 from .backends import Backend
@@ -117,6 +120,34 @@ def test_two_complete_at_once(sender: Sender) -> None:
     assert {answer.status_code for answer in answers} <= {200, 201, 404, 503}, [a.text for a in answers]
     assert any(answer.status_code == 201 for answer in answers)
     assert sender.complete().status_code == 200
+    assert sender.public().content == sender.data
+
+
+def test_nobody_writes_while_the_whole_is_hashed(server: Server, sender: Sender, backend: Backend) -> None:
+    """A part that is still arriving holds the end up; one that comes after it finds no upload."""
+    if not backend.local:
+        pytest.skip("a bucket takes no part once they are joined: test_straight_to_the_bucket")
+    parts = sender.begin().json()["missing"]
+    for part in parts:
+        sender.send(part)
+    with server.ports.database.read() as tx:
+        record = tx.uploads.get("reader", sender.digest)
+    assert record is not None
+    size = record.bytes_of(1)
+
+    def slow() -> Iterator[bytes]:
+        yield bytes(size // 2)
+        assert sender.complete().json()["code"] == "parts_missing"
+        with pytest.raises(TransferError, match="working on this upload"):
+            server.ports.staging.finish(record, artifact_path("reader", sender.digest))
+        yield bytes(size - size // 2)
+
+    server.ports.staging.put_part(record, 1, size, slow())
+    assert sender.public().status_code == 404
+    sender.send(parts[0])
+    assert sender.complete().status_code == 201
+    with pytest.raises(RefusedError, match="no such upload"):
+        server.ports.staging.put_part(record, 1, size, [bytes(size)])
     assert sender.public().content == sender.data
 
 

@@ -78,6 +78,14 @@ class FilesystemStore:
                 removed += 1
         return removed
 
+    def adopt(self, source: Path, handle: int, path: str) -> None:
+        """Move a checked file of this file system, open as ``handle``, to its public place; raises as :meth:`put`."""
+        try:
+            os.fsync(handle)
+            _place(source, self._at(path))
+        except OSError as error:
+            raise storage_failed(error) from error
+
     def _at(self, path: str) -> Path:
         return self.root / safe_path(path)
 
@@ -86,14 +94,10 @@ class FilesystemStore:
         try:
             handle, temporary = tempfile.mkstemp(dir=self.incoming)
             with os.fdopen(handle, "wb") as file:
-                _write(file, chunks)
+                write_early(file, chunks)
                 os.fsync(file.fileno())
-            # mkstemp makes files private; other web servers must be able to read the tree.
-            Path(temporary).chmod(0o644)
-            target.parent.mkdir(parents=True, exist_ok=True)
-            Path(temporary).replace(target)
+            _place(Path(temporary), target)
             temporary = None
-            _sync_folder(target.parent)
         except OSError as error:
             raise storage_failed(error) from error
         finally:
@@ -101,12 +105,20 @@ class FilesystemStore:
                 Path(temporary).unlink(missing_ok=True)
 
 
-def _write(file: BinaryIO, chunks: Iterable[bytes]) -> None:
+def _place(source: Path, target: Path) -> None:
+    # Temporary files are private; other web servers must be able to read the tree.
+    source.chmod(0o644)
+    target.parent.mkdir(parents=True, exist_ok=True)
+    source.replace(target)
+    _sync_folder(target.parent)
+
+
+def write_early(file: BinaryIO, chunks: Iterable[bytes]) -> None:
     """Write and let the system begin to store it meanwhile, so that the fsync at the end has little left to do.
 
     On Linux "not needed" starts the writing of dirty pages and drops none of them; elsewhere nothing happens.
     """
-    begun = written = 0
+    begun = written = file.tell()
     for chunk in chunks:
         written += file.write(chunk)
         if _ADVISE is not None and written - begun >= _EARLY_BYTES:

@@ -1,31 +1,35 @@
 """Parts of large uploads on their way: in a folder beside the public tree, or in memory.
 
-What always holds: a part appears under its number whole or not at all and never changes the file it is part of, and
-nothing here is ever served. Only :meth:`finish` makes a public file, by the store's own ``put``: it is hashed once more
-on the way, whatever happened to the parts. A power cut may lose parts (they are not synced to disk one by one); the
-hash finds that out.
+What always holds: nothing here is ever served, and only :meth:`finish` makes a public file, after hashing all of it.
+In a folder the parts are written into their places in one file, so that nothing is written twice. Whoever writes holds
+a shared lock on it, and whoever hashes and moves it an exclusive one, so nobody can change what was hashed; the system
+releases the locks of a process that dies. A power cut may lose parts (they are not synced to disk one by one); the hash
+finds that out.
 """
 
 from __future__ import annotations
 
+import fcntl
 import os
 import re
 import shutil
-import tempfile
 from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 
-from headway_server.storage.checking import bounded, storage_failed
-from headway_server.storage.filesystem import FilesystemStore
+from headway.contract.errors import TransferError
+from headway_server.storage.checking import bounded, checked, storage_failed
+from headway_server.storage.filesystem import FilesystemStore, write_early
 from headway_server.storage.memory import MemoryStore
 from headway_server.upload_record import UploadRecord, gone
 
 _BLOCK_BYTES = 1024 * 1024
+_DATA = "data"
 _ID = re.compile(r"[0-9a-f]{32}")
 
 
 class FolderStaging:
-    """See :class:`headway_server.ports.Staging`: one folder for each upload, one file for each part."""
+    """See :class:`headway_server.ports.Staging`: one folder for each upload, with its file and a mark for each part."""
 
     min_part_bytes = 1
 
@@ -41,39 +45,46 @@ class FolderStaging:
 
     def put_part(self, upload: UploadRecord, number: int, size: int, chunks: Iterable[bytes]) -> None:
         """Keep a part."""
-        folder, temporary = self._folder(upload), None
+        folder = self._folder(upload)
         try:
-            handle, temporary = tempfile.mkstemp(dir=folder)
-            with os.fdopen(handle, "wb") as file:
-                for chunk in bounded(chunks, size):
-                    file.write(chunk)
-            Path(temporary).replace(folder / str(number))
-            temporary = None
+            with _locked(folder / _DATA, os.O_WRONLY | os.O_CREAT, fcntl.LOCK_SH) as handle:
+                (folder / str(number)).unlink(missing_ok=True)
+                with os.fdopen(handle, "wb", closefd=False) as file:
+                    file.seek(upload.offset(number))
+                    write_early(file, bounded(chunks, size))
+                (folder / str(number)).touch()
         except FileNotFoundError as error:
             raise gone() from error
         except OSError as error:
             raise storage_failed(error) from error
-        finally:
-            if temporary is not None:
-                Path(temporary).unlink(missing_ok=True)
 
     def parts(self, upload: UploadRecord) -> Mapping[int, int]:
         """Sizes of the parts that are here."""
         try:
-            return {int(p.name): p.stat().st_size for p in self._folder(upload).iterdir() if p.name.isdigit()}
+            found = [int(mark.name) for mark in self._folder(upload).iterdir() if mark.name.isdigit()]
         except FileNotFoundError:
             return {}
+        return {number: upload.bytes_of(number) for number in found}
 
     def part_url(self, upload: UploadRecord, number: int, size: int) -> str | None:
         """None: parts come through the registry."""
         return None
 
     def finish(self, upload: UploadRecord, path: str) -> None:
-        """Hash the parts into their public place."""
+        """Hash the file and move it to its public place."""
+        if self._store.size(path) == upload.size:
+            return
+        source = self._folder(upload) / _DATA
         try:
-            self._store.put(path, upload.digest, upload.size, self._joined(upload))
+            with _locked(source, os.O_RDWR, fcntl.LOCK_EX) as handle:
+                with os.fdopen(handle, "rb", closefd=False) as file:
+                    for _ in checked(iter(lambda: file.read(_BLOCK_BYTES), b""), upload.digest, upload.size):
+                        pass
+                self._store.adopt(source, handle, path)
         except FileNotFoundError as error:
             raise gone() from error
+        except OSError as error:
+            raise storage_failed(error) from error
 
     def discard(self, upload: str, handle: str) -> None:
         """Remove all parts."""
@@ -87,11 +98,26 @@ class FolderStaging:
     def _folder(self, upload: UploadRecord) -> Path:
         return self._root / _checked(upload.id)
 
-    def _joined(self, upload: UploadRecord) -> Iterator[bytes]:
-        for number in upload.numbers():
-            with (self._folder(upload) / str(number)).open("rb") as part:
-                while chunk := part.read(_BLOCK_BYTES):
-                    yield chunk
+
+@contextmanager
+def _locked(path: Path, flags: int, lock: int) -> Iterator[int]:
+    """The file opened and locked; raises ``FileNotFoundError`` if it was moved away meanwhile."""
+    handle = os.open(path, flags, 0o600)
+    try:
+        try:
+            fcntl.flock(handle, lock | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            raise TransferError(
+                "upload_busy",
+                "Another request is working on this upload.",
+                hint="Try again in a moment.",
+                retry_after_s=1,
+            ) from error
+        if path.stat().st_ino != os.fstat(handle).st_ino:
+            raise FileNotFoundError(path.name)
+        yield handle
+    finally:
+        os.close(handle)
 
 
 class MemoryStaging:
