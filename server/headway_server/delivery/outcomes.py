@@ -14,7 +14,7 @@ import time
 from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass
-from threading import Lock
+from threading import Condition
 
 from headway.contract.digests import Digest
 from headway.contract.errors import RefusedError
@@ -53,8 +53,9 @@ class Intake:
     def __init__(self, ports: Ports) -> None:
         self._ports = ports
         self._waiting: deque[_Batch] = deque()
-        self._queue, self._turn = Lock(), Lock()
-        self._crowded = False
+        self._turn = Condition()
+        self._committing = self._crowded = False
+        self._offered = _Offered()
 
     def report(self, app: str, events: Sequence[Outcome]) -> Tally:
         """Count a batch of events; returns when they are committed.
@@ -64,16 +65,27 @@ class Intake:
         """
         _require_few(events, self._ports.settings.outcomes_max_events)
         batch = _Batch(app, tuple(events))
-        with self._queue:
+        with self._turn:
             self._waiting.append(batch)
-        # Whoever gets the turn commits for all that wait; the others find their answer when the turn comes to them.
-        while batch.result is None:
-            with self._turn:
-                if batch.result is None:
-                    self._commit(self._take())
-        if isinstance(batch.result, Exception):
-            raise batch.result
-        return batch.result
+        while not self._answered(batch):
+            try:
+                self._commit(self._take())
+            finally:
+                with self._turn:
+                    self._committing = False
+                    self._turn.notify_all()
+        result = batch.result
+        if isinstance(result, Exception) or result is None:
+            raise result or InterruptedError("the server is stopping")
+        return result
+
+    def _answered(self, batch: _Batch) -> bool:
+        """Wait until the batch is committed (True), or nobody commits: then the caller does, for all that wait."""
+        with self._turn:
+            self._turn.wait_for(lambda: batch.result is not None or not self._committing)
+            if batch.result is None:
+                self._committing = True
+            return batch.result is not None
 
     @property
     def waiting(self) -> int:
@@ -86,7 +98,7 @@ class Intake:
         if self._crowded:
             # Those who were just answered are about to send again: a moment's wait makes one commit of many.
             time.sleep(GATHER_S)
-        with self._queue:
+        with self._turn:
             while self._waiting and size < MOST_EVENTS_AT_ONCE:
                 taken.append(self._waiting.popleft())
                 size += len(taken[-1].events)
@@ -96,7 +108,7 @@ class Intake:
     def _commit(self, batches: list[_Batch]) -> None:
         try:
             with self._ports.database.write() as tx:
-                results = _count(tx, batches, self._ports.clock())
+                results = _count(tx, batches, self._offered, self._ports.clock())
         except BaseException as error:
             self._failed(batches, error)
             if not isinstance(error, Exception):
@@ -125,9 +137,33 @@ def _require_few(events: Sequence[Outcome], most: int) -> None:
         )
 
 
-def _count(tx: Transaction, batches: Sequence[_Batch], now: int) -> list[Tally | RefusedError]:
+class _Offered:
+    """Apps and bases that were found once: neither ever goes away. What was not found is asked for again."""
+
+    def __init__(self) -> None:
+        self._apps: set[str] = set()
+        self._bases: dict[tuple[str, Digest], str] = {}
+
+    def has_app(self, tx: Transaction, app: str) -> bool:
+        """Whether there is such an app."""
+        if app not in self._apps and tx.apps.get(app) is not None:
+            self._apps.add(app)
+        return app in self._apps
+
+    def base_id(self, tx: Transaction, app: str, base: Digest) -> str | None:
+        """The base id of a registered package, or None."""
+        if (app, base) not in self._bases:
+            found = tx.releases.base_by_digest(app, base)
+            if found is None:
+                return None
+            self._bases[app, base] = found.base_id
+        return self._bases[app, base]
+
+
+def _count(tx: Transaction, batches: Sequence[_Batch], offered: _Offered, now: int) -> list[Tally | RefusedError]:
     """Count batches in one transaction: what each came to, in their order."""
-    known = {app: _Known(tx, app) for app in {batch.app for batch in batches} if tx.apps.get(app) is not None}
+    apps = {batch.app for batch in batches}
+    known = {app: _Known(tx, app, offered) for app in apps if offered.has_app(tx, app)}
     matched = [known[b.app].records(b.events, now) if b.app in known else [] for b in batches]
     new = {app: _add(tx, app, batches, matched) for app in sorted(known)}
     results: list[Tally | RefusedError] = []
@@ -156,8 +192,8 @@ def _unknown_app(app: str) -> RefusedError:
 class _Known:
     """What one app offers, looked up once per transaction for each head that events name."""
 
-    def __init__(self, tx: Transaction, app: str) -> None:
-        self._tx, self._app = tx, app
+    def __init__(self, tx: Transaction, app: str, offered: _Offered) -> None:
+        self._tx, self._app, self._offered = tx, app, offered
         self._found: dict[_What, tuple[bool, str | None]] = {}
 
     def records(self, events: Sequence[Outcome], now: int) -> list[OutcomeRecord]:
@@ -166,11 +202,23 @@ class _Known:
         for event in events:
             what = (event.channel, event.base, event.name, event.release, event.head)
             if what not in self._found:
-                self._found[what] = _rollout_of(self._tx, self._app, event)
+                self._found[what] = self._rollout_of(event)
             counts, rollout = self._found[what]
             if counts:
                 records.append(_record(self._app, event, rollout, now))
         return records
+
+    def _rollout_of(self, event: Outcome) -> tuple[bool, str | None]:
+        """Whether the event counts, and for which rollout (None: about the head in the app's bundle)."""
+        base_id = self._offered.base_id(self._tx, self._app, event.base)
+        if base_id is None:
+            return False, None
+        if event.release == 0:
+            return True, None
+        rollout = self._tx.rollouts.find(self._app, event.channel, base_id, event.name, event.release)
+        if rollout is None or rollout.head != event.head:
+            return False, None
+        return True, rollout.id
 
 
 def _record(app: str, event: Outcome, rollout: str | None, now: int) -> OutcomeRecord:
@@ -187,16 +235,3 @@ def _record(app: str, event: Outcome, rollout: str | None, now: int) -> OutcomeR
         gain=event.gain,
         received_at=now,
     )
-
-
-def _rollout_of(tx: Transaction, app: str, event: Outcome) -> tuple[bool, str | None]:
-    """Whether the event counts, and for which rollout (None: about the head in the app's bundle)."""
-    base = tx.releases.base_by_digest(app, event.base)
-    if base is None:
-        return False, None
-    if event.release == 0:
-        return True, None
-    rollout = tx.rollouts.find(app, event.channel, base.base_id, event.name, event.release)
-    if rollout is None or rollout.head != event.head:
-        return False, None
-    return True, rollout.id
