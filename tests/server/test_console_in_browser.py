@@ -1,0 +1,64 @@
+"""The console in a real browser: sign in, read a release's gate in Chinese, and run its proof again by the button."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import threading
+from collections.abc import Iterator
+from typing import Any
+from wsgiref.simple_server import WSGIRequestHandler, make_server
+
+import pytest
+
+from headway_server.app import Server
+
+from .test_proofs import CARD, head_with_card
+from .world import PublisherWorld
+
+playwright = pytest.importorskip("playwright.sync_api", reason="needs playwright")
+CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+pytestmark = [
+    pytest.mark.skipif(CHROMIUM is None, reason="no Chromium on this machine"),
+    pytest.mark.xdist_group("browser"),
+]
+
+
+class Quiet(WSGIRequestHandler):
+    def log_message(self, *_: object) -> None:
+        pass
+
+
+@pytest.fixture
+def address(server: Server) -> Iterator[str]:
+    with make_server("127.0.0.1", 0, server.wsgi, handler_class=Quiet) as listening:
+        thread = threading.Thread(target=listening.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True)
+        thread.start()
+        yield f"http://127.0.0.1:{listening.server_port}"
+        listening.shutdown()
+        thread.join()
+
+
+def test_a_release_is_read_and_proven_again(address: str, published: PublisherWorld) -> None:
+    head_with_card(published, 2, json.dumps(CARD).encode())
+    said: list[str] = []
+    with playwright.sync_playwright() as api:
+        browser = api.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
+        page: Any = browser.new_page(viewport={"width": 1280, "height": 900}, locale="zh-CN")
+        page.on("console", lambda message: said.append(message.text))
+        page.on("pageerror", lambda error: said.append(str(error)))
+        page.goto(f"{address}/console/")
+        page.locator("#token").fill(published.headers["Authorization"].split()[1])
+        page.locator("form button").click()
+        page.get_by_text("reader", exact=True).click()
+        page.locator("#releases").get_by_text("topic@2").click()
+        gate = page.locator("#gate").inner_text()
+        assert "豁免理由" in gate
+        assert "<b>measured by nobody</b> yet" in gate
+        page.get_by_role("button", name="重新验证").click()
+        assert "未运行" in page.locator("main").inner_text()
+        # Nothing is wider than the window: tables scroll inside their panels.
+        assert page.evaluate("document.documentElement.scrollWidth <= window.innerWidth")
+        browser.close()
+    assert said == []
+    assert [run["result"] for run in published.call("GET", "/proofs/runs").json()["runs"]] == ["not_run"]
