@@ -8,6 +8,7 @@ import pytest
 from headway.coreml import SGD, Adam, HeadLayout, MLModel, Range, initial_head, update_model
 from headway.coreml.fleet.engine import train_fleet
 from headway.coreml.fleet.jobs import FleetJob
+from headway.coreml.fleet.vectors import compiled
 from headway.coreml.proto import encode
 from headway.coreml.update.keys import MLModelConfiguration, MLParameterKey
 from headway.coreml.update.semantics import Semantics
@@ -188,3 +189,8 @@ def test_samples_need_not_be_writable_contiguous_or_float32(tmp_path):
     alike = [FleetJob(head, features, labels), FleetJob(head, odd, labels.astype(np.uint8)[:, None])]
     one, other = train_fleet(alike)
     np.testing.assert_array_equal(one.weights["dense_0.weights"], other.weights["dense_0.weights"])
+
+
+def test_code_is_compiled_where_nothing_may_be_written(monkeypatch):
+    monkeypatch.setattr("numba.core.caching.CacheImpl._locator_classes", [])
+    assert compiled(lambda x: x + 1)(2) == 3

@@ -31,16 +31,15 @@ def train_fleet(
     rounding.  A job that cannot be trained has an error in its result; the others are not touched by it.  The jobs are
     shared out among *workers* threads, which run side by side: the compiled engine does not hold Python's lock.
     """
-    checked, workers = prepare(list(jobs)), max(1, workers)
-    engine = Engine(semantics)
+    jobs, workers, engine = list(jobs), max(1, workers), Engine(semantics)
 
     def train(item: Prepared | MLModelError) -> FleetResult:
         return FleetResult(error=item) if isinstance(item, MLModelError) else _train(item, engine, semantics)
 
     def share(number: int) -> list[FleetResult]:
-        return [train(item) for item in checked[number::workers]]
+        return [train(item) for item in prepare(jobs[number::workers])]
 
-    results = [FleetResult()] * len(checked)
+    results = [FleetResult()] * len(jobs)
     with _one_thread_each(), ThreadPoolExecutor(workers) as pool:
         for number, found in enumerate(pool.map(share, range(workers))):
             results[number::workers] = found

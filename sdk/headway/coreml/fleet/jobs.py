@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -111,16 +111,14 @@ class _Heads:
         return self._stacks[id(model)]
 
 
-def prepare(jobs: list[FleetJob]) -> list[Prepared | MLModelError]:
-    """Check the samples of *jobs*; a job that cannot be trained gives its error in its place."""
+def prepare(jobs: Iterable[FleetJob]) -> Iterator[Prepared | MLModelError]:
+    """Check the samples of each of *jobs* in turn; a job that cannot be trained gives its error in its place."""
     heads = _Heads()
-    found: list[Prepared | MLModelError] = []
     for job in jobs:
         try:
-            found.append(_prepare(job, heads))
+            yield _prepare(job, heads)
         except MLModelError as error:
-            found.append(error)
-    return found
+            yield error
 
 
 def _prepare(job: FleetJob, heads: _Heads) -> Prepared:
