@@ -168,6 +168,12 @@ def test_a_teacher_that_cannot_guide(desk: Path) -> None:
     assert error.code == "train.geometry"
 
 
+def test_a_teacher_that_is_narrower_than_the_embeddings(desk: Path) -> None:
+    error = refused(desk, teacher(desk, hidden_size=16, num_attention_heads=4))
+    assert error.code == "train.geometry"
+    assert "16 wide" in error.message
+
+
 def test_a_disk_that_is_full_while_a_step_writes(desk: Path) -> None:
     with nearly_full_disk(600):
         error = refused(desk)

@@ -146,7 +146,7 @@ class Run:
         steps = (config.general, config.task, config.qat)
         follows = any(step.hidden_weight or step.attention_weight for step in steps)
         followed = (student.layers, student.heads) if follows else None
-        check_teacher(self.places.teacher, self.tokenizer.tokens, student.max_length, followed)
+        check_teacher(self.places.teacher, self.tokenizer.tokens, student, followed)
 
     def new_teacher(self) -> Teacher:
         """Return the teacher as it comes."""

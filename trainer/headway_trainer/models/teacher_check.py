@@ -13,9 +13,10 @@ from transformers import AutoConfig
 
 from headway.contract.errors import RefusedError
 from headway_trainer.matching import check_geometry
+from headway_trainer.models.student import StudentConfig
 
 
-def check_teacher(source: str, tokens: Sequence[str], max_length: int, followed: tuple[int, int] | None) -> None:
+def check_teacher(source: str, tokens: Sequence[str], student: StudentConfig, followed: tuple[int, int] | None) -> None:
     """Return if the teacher fits. `followed` are layers and heads of a student that copies its states, else None.
 
     Raises `RefusedError`: `train.teacher` if it cannot be loaded, has other tokens or reads shorter texts;
@@ -29,10 +30,17 @@ def check_teacher(source: str, tokens: Sequence[str], max_length: int, followed:
             "Give the teacher's own vocab.txt, or a teacher of this vocabulary",
         )
     _same_tokens(Path(source) / "vocab.txt", tokens)
-    if positions < max_length:
+    if positions < student.max_length:
         raise _refused(
-            f"The teacher reads at most {positions} tokens and student.max_length is {max_length}",
+            f"The teacher reads at most {positions} tokens and student.max_length is {student.max_length}",
             "Lower student.max_length or take another teacher",
+        )
+    width = int(config.hidden_size)
+    if width < student.embedding:
+        raise RefusedError(
+            "train.geometry",
+            f"The teacher is {width} wide, and the student's embeddings, which begin as its own, {student.embedding}.",
+            hint="Lower student.embedding or take a wider teacher.",
         )
     if followed:
         check_geometry(*followed, int(config.num_hidden_layers), int(config.num_attention_heads))
