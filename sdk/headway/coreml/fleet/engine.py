@@ -40,7 +40,7 @@ def train_fleet(
         return [train(item) for item in prepare(jobs[number::workers])]
 
     results = [FleetResult()] * len(jobs)
-    with _one_thread_each(), ThreadPoolExecutor(workers) as pool:
+    with _one_thread_each() if workers > 1 else nullcontext(), ThreadPoolExecutor(workers) as pool:
         for number, found in enumerate(pool.map(share, range(workers))):
             results[number::workers] = found
     return results

@@ -144,7 +144,7 @@ def _check(features: Float32, labels: NDArray[Any], stack: Stack) -> None:
             f"The samples are {list(features.shape)} features and {len(labels)} {labels.dtype} labels.",
             f"Give float32 [n, {width}] and n integers.",
         )
-    if labels.min() < 0 or labels.max() >= classes:
+    if _own(labels, np.int64).view(np.uint64).max() >= classes:  # a negative label is a huge one here
         raise feature_error("A label is no class of the head.", f"Labels are 0 to {classes - 1}.")
 
 

@@ -18,7 +18,7 @@ import numpy as np
 from headway.coreml.fleet.pointwise import activate, cross_entropy, derive
 from headway.coreml.fleet.products import combine, gather, padded, products
 from headway.coreml.fleet.steps import ADAM, PLAIN, descend, descend_samples
-from headway.coreml.fleet.vectors import LANES, compiled, splat
+from headway.coreml.fleet.vectors import LANES, compiled, load, splat, store
 
 __all__ = ["NEVER", "train"]
 
@@ -69,9 +69,13 @@ def train(
     ins, outs, stride, many = padded(widths[0], 2 * LANES), padded(widths[1], 4), columns[0], padded(n, 4)
 
     x = np.zeros(many * ins, dtype=np.float32)
+    lines = features.reshape(-1)
     for i in range(features.shape[0]):
-        for j in range(features.shape[1]):
-            x[i * ins + j] = features[i, j]
+        whole = widths[0] // LANES * LANES
+        for j in range(0, whole, LANES):
+            store(x, i * ins + j, load(lines, i * widths[0] + j))
+        for j in range(whole, widths[0]):
+            x[i * ins + j] = lines[i * widths[0] + j]
     places = np.arange(many + 2) * ins
     ones = np.ones(many, dtype=np.float32)
     gram, start = ones[:0], ones[:0]
@@ -85,7 +89,7 @@ def train(
         for i in range(n):
             for j in range(i):
                 gram[i * many + j] = gram[j * many + i]
-        before = n * stride
+        before = many * stride
     else:
         before = outs * ins + stride
     weights = np.zeros(before + len(others), dtype=np.float32)
@@ -114,7 +118,7 @@ def train(
             at[i] = chosen[i] * (many if sampled else ins)
             begin[i] = chosen[i] * stride
         if sampled:
-            combine(gram, at, size, n, weights, 0, stride, start, begin, blobs, 0)
+            combine(gram, at, size, many, weights, 0, stride, start, begin, blobs, 0)
         else:
             products(x, at, size, weights, 0, outs, ins, weights, outs * ins, blobs, 0, stride)
         w = before
@@ -151,7 +155,7 @@ def train(
             w -= deep * wide + columns[layer]
             for i in range(batch + 1):
                 above[i] = blob_at[layer] + i * columns[layer]
-            combine(ups, above, size, widths[layer + 1], weights, w, wide, nothing, still, ups, blob_at[layer - 1])
+            combine(ups, above, size, deep, weights, w, wide, nothing, still, ups, blob_at[layer - 1])
             derive(activations[layer - 1], blobs, blob_at[layer - 1], ups, size, wide)
             for i in range(batch + 1):
                 above[i] = blob_at[layer - 1] + i * wide

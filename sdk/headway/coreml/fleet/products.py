@@ -62,7 +62,7 @@ def products(
 def combine(
     a: Flat, at: Any, count: int, terms: int, w: Flat, first: int, width: int, start: Flat, begin: Any, y: Flat, to: int
 ) -> None:
-    """Write ``y[i] = start[i] + Σ a[i, k] w[k]`` over *terms* rows of *width*; row *i* of start is at ``begin[i]``."""
+    """Write ``y[i] = start[i] + Σ a[i, k] w[k]``; *terms* is even, row *i* of start is at ``begin[i]``."""
     for i in range(0, count, 2):
         p, q, s, r, t = at[i], at[i + 1], begin[i], begin[i + 1], to + i * width
         j = 0
@@ -83,11 +83,14 @@ def combine(
             j += 4 * LANES
         while j < width:
             a0, b0 = load(start, s + j), load(start, r + j)
-            for k in range(terms):
-                c0 = load(w, first + k * width + j)
+            a1, b1 = splat(np.float32(0)), splat(np.float32(0))
+            for k in range(0, terms, 2):
+                e = first + k * width + j
+                c0, c1 = load(w, e), load(w, e + width)
                 a0, b0 = fma(spread(a, p + k), c0, a0), fma(spread(a, q + k), c0, b0)
-            store(y, t + j, a0)
-            store(y, t + width + j, b0)
+                a1, b1 = fma(spread(a, p + k + 1), c1, a1), fma(spread(a, q + k + 1), c1, b1)
+            store(y, t + j, add(a0, a1))
+            store(y, t + width + j, add(b0, b1))
             j += LANES
 
 
