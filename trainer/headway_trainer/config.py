@@ -17,6 +17,7 @@ from typing import Any
 
 from headway.contract.errors import RefusedError
 from headway.contract.versions import parse_name
+from headway_trainer.compress import CompressConfig
 from headway_trainer.data.sets import SetConfig
 from headway_trainer.distil_general import GeneralConfig
 from headway_trainer.distil_task import TaskConfig
@@ -110,6 +111,7 @@ class RunConfig:
     task: TaskConfig = field(default_factory=TaskConfig)
     qat: TaskConfig = field(default_factory=lambda: TaskConfig(epochs=1, schedule=Schedule(learning_rate=1e-4)))
     heads: tuple[HeadConfig, ...] = ()
+    compress: CompressConfig = field(default_factory=CompressConfig)
     gate: GateConfig = field(default_factory=GateConfig)
     golden_rows: int = 48
     threads: int = 2

@@ -15,6 +15,7 @@ ORDER = (
     "export-base",
     "fit-heads",
     "evaluate",
+    "compress",
     "gate",
     "cards",
 )
@@ -41,6 +42,7 @@ _FIRST_READER = {
     "base_id": "export-base",
     "version": "export-base",
     "heads": "fit-heads",
+    "compress": "compress",
     "gate": "gate",
     "threads": None,
 }

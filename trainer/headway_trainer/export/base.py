@@ -52,7 +52,7 @@ def export_base(student: Student, to: Path) -> ExportedBase:
     Raises `RefusedError` (`train.parity`) unless every int8 weight of the package, dequantised, equals the QAT weight
     in all bits.
     """
-    package = _quantised(_converted(student.eval()))
+    package = quantised(converted(student.eval()))
     package.save(str(to))
     found = dequantised(to)
     expected = {name: qat.on_grid(module.weight.detach()).numpy() for name, module in _matrices(student)}
@@ -65,7 +65,8 @@ def _matrices(student: Student) -> list[tuple[str, Any]]:
     return list(qat.quantised_modules(student.backbone))
 
 
-def _converted(student: Student) -> Any:
+def converted(student: Student) -> Any:
+    """Return the program with float32 weights."""
     length = student.config.max_length
     example = torch.zeros((1, length), dtype=torch.int32)
     with warnings.catch_warnings(), torch.no_grad():
@@ -86,22 +87,25 @@ def _converted(student: Student) -> Any:
         )
 
 
-def _quantised(package: Any) -> Any:
+def quantised(package: Any) -> Any:
+    """Return the package with every matrix that is not compressed yet in int8, one scale a row."""
     settings = cto.OpLinearQuantizerConfig(
         mode="linear_symmetric",
         dtype="int8",
         granularity="per_channel",
         weight_threshold=qat.SMALLEST_QUANTISED,
     )
-    kept = {name: None for name, held in _large_constants(package).items() if held.isdisjoint(_MATRIX_USERS)}
+    kept = {name: None for name, held in large_constants(package).items() if held.isdisjoint(MATRIX_USERS)}
     config = cto.OptimizationConfig(global_config=settings, op_name_configs=kept)
     return cto.linear_quantize_weights(package, config)
 
 
-_MATRIX_USERS = frozenset({"linear", "gather"})
+MATRIX_USERS = frozenset({"linear", "gather"})
+"""The operations whose constants are matrices; others stay float32."""
 
 
-def _large_constants(package: Any) -> dict[str, set[str]]:
+def large_constants(package: Any) -> dict[str, set[str]]:
+    """Return the large constants of a package by name, with the types of the operations that use them."""
     metadata = cto.get_weights_metadata(package, weight_threshold=qat.SMALLEST_QUANTISED)
     return {name: {child.op_type for child in held.child_ops} for name, held in metadata.items()}
 
@@ -128,16 +132,17 @@ def dequantised(package: Path) -> dict[str, np.ndarray[Any, np.dtype[np.float32]
 
 def _compare(found: Mapping[str, Any], expected: Mapping[str, Any]) -> None:
     if len(found) != len(expected):
-        raise _mismatch(f"{len(found)} weights are int8 in the package, {len(expected)} were in training")
+        raise mismatch(f"{len(found)} weights are int8 in the package, {len(expected)} were in training")
     left = {name: (value.shape, value.tobytes()) for name, value in found.items()}
     for name, value in expected.items():
         twins = [key for key, held in left.items() if held == (value.shape, value.tobytes())]
         if not twins:
-            raise _mismatch(f"{name} is not in the package bit for bit")
+            raise mismatch(f"{name} is not in the package bit for bit")
         del left[twins[0]]
 
 
-def _mismatch(why: str) -> RefusedError:
+def mismatch(why: str) -> RefusedError:
+    """Return the error of a package that holds other weights than it should (`train.parity`)."""
     return RefusedError(
         "train.parity",
         f"The package does not hold the weights that training ended with: {why}.",

@@ -1,0 +1,120 @@
+"""Exporting one student at other widths than 8 bits, and trying a width on one matrix at a time.
+
+The float32 program is converted once; each plan compresses a copy of it. What was written is read back and compared
+with what was asked for, bit for bit, as in `export.base`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import coremltools as ct
+import coremltools.optimize.coreml as cto
+import numpy as np
+import torch
+from coremltools.converters.mil.frontend.milproto.load import load as load_program
+from numpy.typing import NDArray
+
+from headway.coreml.package import Package
+from headway_trainer import qat
+from headway_trainer.compress import Bits, Matrix
+from headway_trainer.export.base import MATRIX_USERS, converted, dequantised, large_constants, mismatch, quantised
+from headway_trainer.export.palette import Palette, palette
+from headway_trainer.models.student import Student
+
+Float32 = NDArray[np.float32]
+
+
+class FloatProgram:
+    """A student's program before compression, with its weight matrices by name (float32, latent)."""
+
+    def __init__(self, student: Student) -> None:
+        """Convert a student with latent weights, that is after `qat.detach`."""
+        self._package = converted(student.eval())
+        self._palettes: dict[tuple[str, int], Palette] = {}
+        users = large_constants(self._package)
+        held = cto.get_weights_metadata(self._package, weight_threshold=qat.SMALLEST_QUANTISED)
+        self.weights: dict[str, Float32] = {
+            name: np.asarray(entry.val, dtype=np.float32)
+            for name, entry in held.items()
+            if not users[name].isdisjoint(MATRIX_USERS)
+        }
+
+    @property
+    def matrices(self) -> list[Matrix]:
+        """The matrices that may be compressed."""
+        return [Matrix(name, int(value.size), int(value.shape[0])) for name, value in self.weights.items()]
+
+    def save(self, to: Path) -> None:
+        """Write the program with float32 weights."""
+        self._package.save(str(to))
+
+    def export(self, bits: Mapping[str, Bits], to: Path) -> int:
+        """Write the program with so many bits for each matrix and return its bytes.
+
+        Raises `RefusedError` (`train.parity`) unless the package holds what was asked for in every bit.
+        """
+        settings = {
+            name: cto.OpPalettizerConfig(mode="custom", lut_function=self._table(name, width), weight_threshold=0)
+            for name, width in bits.items()
+            if width < 8
+        }
+        package = self._package
+        if settings:
+            package = cto.palettize_weights(package, cto.OptimizationConfig(op_name_configs=settings))
+        if len(settings) < len(bits):
+            package = quantised(package)
+        package.save(str(to))
+        _check(to, {name: self.rounded(name, width) for name, width in bits.items()})
+        return sum(path.stat().st_size for path in to.rglob("*") if path.is_file())
+
+    def rounded(self, name: str, bits: Bits) -> Float32:
+        """Return a matrix as so many bits give it back."""
+        value = self.weights[name]
+        if bits < 8:
+            table, indices = self._palette(name, bits)
+            return table[indices].reshape(value.shape)
+        found: Float32 = qat.on_grid(torch.from_numpy(value)).numpy()
+        return found
+
+    def _palette(self, name: str, bits: int) -> Palette:
+        if (name, bits) not in self._palettes:
+            self._palettes[name, bits] = palette(self.weights[name], bits)
+        return self._palettes[name, bits]
+
+    def _table(self, name: str, bits: int) -> Callable[[Any], Palette]:
+        return lambda _: self._palette(name, bits)
+
+
+def with_matrix(package: Package, old: Float32, new: Float32) -> Package:
+    """Return a float32 package, in memory, in which the matrix `old` is `new`: for trying, never for shipping."""
+    name = next(name for name in package.contents if name.endswith(".bin"))
+    held = package.contents[name]
+    content = held if isinstance(held, bytes) else held.read_bytes()
+    at = content.find(old.tobytes())
+    assert at >= 0, "the matrix was read from this package"
+    changed = content[:at] + new.tobytes() + content[at + new.nbytes :]
+    return replace(package, contents={**package.contents, name: changed})
+
+
+def _check(path: Path, expected: Mapping[str, Float32]) -> None:
+    found = {**dequantised(path), **_looked_up(path)}
+    if len(found) != len(expected):
+        raise mismatch(f"{len(found)} weights are compressed in the package, {len(expected)} were asked for")
+    left = sorted(value.tobytes() for value in found.values())
+    if left != sorted(value.tobytes() for value in expected.values()):
+        raise mismatch("a matrix is not in the package bit for bit")
+
+
+def _looked_up(path: Path) -> dict[str, Float32]:
+    model = ct.models.MLModel(str(path), skip_model_load=True)
+    spec = model.get_spec()
+    program = load_program(spec, specification_version=spec.specificationVersion, file_weights_dir=model.weights_dir)
+    return {
+        operation.outputs[0].name: np.asarray(operation.materialized_val_inference(), dtype=np.float32)
+        for operation in program.functions["main"].operations
+        if operation.op_type == "constexpr_lut_to_dense"
+    }

@@ -1,0 +1,143 @@
+"""Step `compress`: the same student at 8, 6, 4 and mixed bits, each exported, run by our runtime, its heads refitted.
+
+A table to choose by, not a release: the base that is released has the 8 bits it was trained for.
+"""
+
+from __future__ import annotations
+
+import shutil
+import statistics
+import time
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from headway.coreml.features import Features
+from headway.coreml.mlprogram import ProgramOptions
+from headway.coreml.package import read_package
+from headway_trainer import qat
+from headway_trainer.compress import LOWER, Bits, CompressConfig, bits_of, mean_bits
+from headway_trainer.data.golden import choose, encoded
+from headway_trainer.data.sets import LabelledSet, by_set
+from headway_trainer.evaluate import accuracy
+from headway_trainer.export.compressed import FloatProgram, with_matrix
+from headway_trainer.heads import HeadConfig, Rows, fit_head
+from headway_trainer.progress import Progress
+from headway_trainer.run import Run
+from headway_trainer.steps_train import load_pair
+
+Float32 = NDArray[np.float32]
+_BLOCKS = 5
+
+
+def compression(run: Run) -> dict[str, Any]:
+    """Measure every plan of the configuration; without one there is nothing to do."""
+    config = run.config.compress
+    if not config.plans:
+        return {"plans": {}}
+    run.needed("qat")
+    student, _ = load_pair(run, "qat")
+    qat.detach(student)
+    program, folder = FloatProgram(student), run.folder("compress")
+    harm = _harm(run, program, folder) if "mixed" in config.plans else {}
+    plans: dict[str, Any] = {}
+    packages: dict[str, Path] = {}
+    for plan in config.plans:
+        bits = bits_of(plan, program.matrices, harm, config.mixed_share)
+        packages[plan] = _fresh(folder / f"{plan}.mlpackage")
+        size = program.export(bits, packages[plan])
+        plans[plan] = {
+            "size_bytes": size,
+            "bits_per_weight": round(mean_bits(program.matrices, bits), 2),
+            "matrices": {str(width): count for width, count in sorted(Counter(bits.values()).items())},
+            **by_set(run.sets, partial(_refitted, run, features=_reader(packages[plan], run))),
+        }
+    for name, milliseconds in _speeds(run, packages, config).items():
+        plans[name]["executor_ms_per_text"] = milliseconds
+    told = {name: {"6": harm[name, 6], "4": harm[name, 4]} for name in program.weights} if harm else {}
+    return {"plans": plans, "harm": told, "head": run.config.heads[0].name}
+
+
+def _harm(run: Run, program: FloatProgram, folder: Path) -> dict[tuple[str, Bits], float]:
+    """Return the mean squared move of the features, in units of their variance, of each matrix at 6 and 4 bits."""
+    path = _fresh(folder / "float.mlpackage")
+    program.save(path)
+    package = read_package(path)
+    ids, mask = _probe(run, run.config.compress.rows)
+    options = ProgramOptions(use_cache=False, threads=run.config.threads)
+    before = Features(package, run.tokenizer, options=options).of_ids(ids, mask)
+    progress = Progress("sensitivity", 2 * len(program.weights))
+    harm: dict[tuple[str, Bits], float] = {}
+    for name, weight in program.weights.items():
+        for bits in LOWER.values():
+            changed = with_matrix(package, weight, program.rounded(name, bits))
+            after = Features(changed, run.tokenizer, options=options).of_ids(ids, mask)
+            harm[name, bits] = float(np.square(after - before).mean() / before.var())
+            progress.advance(None, ids.size)
+    shutil.rmtree(path)
+    return harm
+
+
+def _probe(run: Run, rows: int) -> tuple[NDArray[np.int32], NDArray[np.int32]]:
+    texts: list[str] = []
+    for of in run.sets:
+        chosen = choose(run.examples(of, "dev").labels, rows, run.config.seed)
+        texts += [of.splits["dev"].texts[row] for row in chosen]
+    return encoded(run.tokenizer, texts, run.config.student.max_length)
+
+
+def _reader(package: Path, run: Run) -> Features:
+    return Features(package, run.tokenizer, options=ProgramOptions(use_cache=False, threads=run.config.threads))
+
+
+def _refitted(run: Run, of: LabelledSet, features: Features) -> dict[str, Any]:
+    """Fit the first head of the configuration on these features; dev chose its weight decay, test is told once."""
+    cached = {split: features.of(of.splits[split].texts) for split in ("train", "dev", "test")}
+    labels = {split: np.array(run.examples(of, split).labels) for split in cached}
+    config = run.config.heads_of(of.name)[0]
+    train, dev = (Rows(cached[split], labels[split]) for split in ("train", "dev"))
+    fitted = fit_head(_once(run, config), train, dev, len(of.config.labels))
+    scores = {split: _score(fitted.weights, cached[split], labels[split]) for split in ("dev", "test")}
+    return {"head": config.name, **scores}
+
+
+def _once(run: Run, config: HeadConfig) -> HeadConfig:
+    """Take the weight decay that the released head was fitted with, and never dev rows: plans differ in the base."""
+    known = run.facts("fit-heads")
+    decays = (known[config.name]["weight_decay"],) if known else config.weight_decays
+    return replace(config, weight_decays=decays, refit=False)
+
+
+def _score(weights: Mapping[str, Float32], features: Float32, labels: NDArray[np.int64]) -> dict[str, object]:
+    values = features
+    for index in range(len(weights) // 2):
+        values = np.maximum(values, 0) if index else values
+        values = values @ weights[f"dense_{index}.weights"].T + weights[f"dense_{index}.biases"]
+    return accuracy(values.argmax(1).tolist(), labels.tolist()).to_json()
+
+
+def _speeds(run: Run, packages: Mapping[str, Path], config: CompressConfig) -> dict[str, float]:
+    """Return the median milliseconds per text, one text at a time, the plans taking turns."""
+    readers = {plan: _reader(path, run) for plan, path in packages.items()}
+    ids, mask = _probe(run, config.rows)
+    rows = min(len(ids), 20)
+    found: dict[str, list[float]] = {plan: [] for plan in readers}
+    for block in range(_BLOCKS + 1):
+        for plan, reader in readers.items():
+            started = time.perf_counter()
+            reader.of_ids(ids[:rows], mask[:rows], batch=1)
+            if block:
+                found[plan].append(1000 * (time.perf_counter() - started) / rows)
+    return {plan: round(statistics.median(times), 2) for plan, times in found.items()}
+
+
+def _fresh(path: Path) -> Path:
+    if path.exists():
+        shutil.rmtree(path)
+    return path
