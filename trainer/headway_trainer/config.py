@@ -23,6 +23,7 @@ from headway_trainer.distil_general import GeneralConfig
 from headway_trainer.distil_task import TaskConfig
 from headway_trainer.finetune import FinetuneConfig
 from headway_trainer.gate import GateConfig
+from headway_trainer.half import HalfConfig
 from headway_trainer.heads import HeadConfig
 from headway_trainer.models.ngram import NgramConfig
 from headway_trainer.models.student import StudentConfig
@@ -112,6 +113,7 @@ class RunConfig:
     qat: TaskConfig = field(default_factory=lambda: TaskConfig(epochs=1, schedule=Schedule(learning_rate=1e-4)))
     heads: tuple[HeadConfig, ...] = ()
     compress: CompressConfig = field(default_factory=CompressConfig)
+    half: HalfConfig = field(default_factory=HalfConfig)
     gate: GateConfig = field(default_factory=GateConfig)
     golden_rows: int = 48
     threads: int = 2
@@ -134,6 +136,8 @@ def from_document(document: dict[str, Any], name: str = "config") -> RunConfig:
     """Build a configuration from its keys and values. Raises `RefusedError` (`train.config`)."""
     config: RunConfig = _build(RunConfig, document, name)
     _check_sets(config.data)
+    if config.half.release and not config.half.rows:
+        raise _refused("half: rows", "a base that computes in float16 must be measured on some rows")
     return config
 
 

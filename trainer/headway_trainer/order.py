@@ -16,6 +16,7 @@ ORDER = (
     "fit-heads",
     "evaluate",
     "compress",
+    "half",
     "gate",
     "cards",
 )
@@ -43,6 +44,7 @@ _FIRST_READER = {
     "version": "export-base",
     "heads": "fit-heads",
     "compress": "compress",
+    "half": "export-base",
     "gate": "gate",
     "threads": None,
 }

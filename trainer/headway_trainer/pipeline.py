@@ -11,7 +11,7 @@ from typing import Any
 import torch
 
 from headway.contract.errors import RefusedError
-from headway_trainer import steps_compress, steps_release, steps_train
+from headway_trainer import steps_compress, steps_half, steps_release, steps_train
 from headway_trainer.binding import forget_from
 from headway_trainer.files import step_failed
 from headway_trainer.progress import duration
@@ -32,6 +32,7 @@ STEPS: dict[str, Step] = {
     "fit-heads": steps_release.heads,
     "evaluate": steps_release.evaluation,
     "compress": steps_compress.compression,
+    "half": steps_half.half,
     "gate": steps_release.judged,
     "cards": steps_release.cards,
 }

@@ -16,6 +16,7 @@ from headway.coreml import build_head
 from headway.coreml.features import Features
 from headway.coreml.golden import BaseGolden
 from headway.coreml.model import MLModel
+from headway.coreml.package import read_package
 from headway_trainer import cards as card_texts
 from headway_trainer import gate, measure, qat
 from headway_trainer.data.golden import choose, encoded
@@ -32,7 +33,9 @@ from headway_trainer.export.folders import (
     write_head,
 )
 from headway_trainer.heads import HeadConfig, Rows, fit_head, layout
+from headway_trainer.ranges import magnitudes, refuse_overflow
 from headway_trainer.run import Run
+from headway_trainer.steps_half import probe
 from headway_trainer.steps_train import load_pair
 
 Float32 = NDArray[np.float32]
@@ -49,7 +52,10 @@ def base(run: Run) -> dict[str, Any]:
     package = run.folder("export-base") / "base.mlpackage"
     if package.exists():
         shutil.rmtree(package)
-    exported = export_base(student, package)
+    half = run.config.half
+    exported = export_base(student, package, half=half.release)
+    if half.release:
+        refuse_overflow(magnitudes(read_package(package), *probe(run)), half.margin)
     steady_package(package)
     geometry = run.config.student
     dimension, length = geometry.feature_dimension, geometry.max_length

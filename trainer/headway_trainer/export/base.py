@@ -7,6 +7,7 @@ It runs nothing: predictions are `headway.coreml`'s, and on a device Core ML's.
 
 from __future__ import annotations
 
+import copy
 import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -22,7 +23,7 @@ from torch import Tensor, nn
 
 from headway.contract.errors import RefusedError
 from headway_trainer import qat
-from headway_trainer.models.student import Student
+from headway_trainer.models.student import HALF_PAD_EMBEDDING, Student
 
 INPUT_IDS, ATTENTION_MASK, FEATURES = "input_ids", "attention_mask", "features"
 
@@ -46,17 +47,22 @@ class _Program(nn.Module):
         return features.reshape(self.student.config.feature_dimension)
 
 
-def export_base(student: Student, to: Path) -> ExportedBase:
+def export_base(student: Student, to: Path, *, half: bool = False) -> ExportedBase:
     """Write `to` (an `.mlpackage`) from a student with latent weights, that is after `qat.detach`.
 
+    With `half` the program computes in float16; its inputs and its output stay as they are.
     Raises `RefusedError` (`train.parity`) unless every int8 weight of the package, dequantised, equals the QAT weight
-    in all bits.
+    in all bits; in float16, where scales are rounded, to one step of the grid.
     """
-    package = quantised(converted(student.eval()))
+    student = _with_half_pad(student) if half else student
+    package = quantised(converted(student.eval(), half=half))
     package.save(str(to))
     found = dequantised(to)
     expected = {name: qat.on_grid(module.weight.detach()).numpy() for name, module in _matrices(student)}
-    _compare(found, expected)
+    if half:
+        _compare_half(found, expected)
+    else:
+        _compare(found, expected)
     size = sum(path.stat().st_size for path in to.rglob("*") if path.is_file())
     return ExportedBase(size, len(found), _operations(package))
 
@@ -65,8 +71,8 @@ def _matrices(student: Student) -> list[tuple[str, Any]]:
     return list(qat.quantised_modules(student.backbone))
 
 
-def converted(student: Student) -> Any:
-    """Return the program with float32 weights."""
+def converted(student: Student, *, half: bool = False) -> Any:
+    """Return the program with float weights, computing in float32 or, with `half`, in float16."""
     length = student.config.max_length
     example = torch.zeros((1, length), dtype=torch.int32)
     with warnings.catch_warnings(), torch.no_grad():
@@ -81,7 +87,7 @@ def converted(student: Student) -> Any:
                 ct.TensorType(name=ATTENTION_MASK, shape=(1, length), dtype=np.int32),
             ],
             outputs=[ct.TensorType(name=FEATURES, dtype=np.float32)],
-            compute_precision=ct.precision.FLOAT32,
+            compute_precision=ct.precision.FLOAT16 if half else ct.precision.FLOAT32,
             minimum_deployment_target=ct.target.iOS15,
             skip_model_load=True,
         )
@@ -139,6 +145,26 @@ def _compare(found: Mapping[str, Any], expected: Mapping[str, Any]) -> None:
         if not twins:
             raise mismatch(f"{name} is not in the package bit for bit")
         del left[twins[0]]
+
+
+def _with_half_pad(student: Student) -> Student:
+    """Return a copy whose `[PAD]` row is large enough that its int8 scale is no zero in float16."""
+    copied = copy.deepcopy(student)
+    with torch.no_grad():
+        copied.backbone.embeddings.word_embeddings.weight[copied.pad_id] = HALF_PAD_EMBEDDING
+    return copied
+
+
+def _compare_half(found: Mapping[str, Any], expected: Mapping[str, Any]) -> None:
+    if len(found) != len(expected):
+        raise mismatch(f"{len(found)} weights are int8 in the package, {len(expected)} were in training")
+    left = dict(found)
+    for name, value in expected.items():
+        step = 1.01 * np.abs(value).max(axis=1, keepdims=True) / 127
+        near = [key for key, held in left.items() if held.shape == value.shape and (np.abs(held - value) <= step).all()]
+        if not near:
+            raise mismatch(f"{name} is not in the package to a step of its grid")
+        del left[near[0]]
 
 
 def mismatch(why: str) -> RefusedError:

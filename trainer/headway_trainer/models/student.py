@@ -25,6 +25,10 @@ PAD_EMBEDDING = 2.0**-20
 """Every entry of the `[PAD]` row: next to nothing, but not 0, for a row of zeros has no int8 scale."""
 
 
+HALF_PAD_EMBEDDING = 2.0**-12
+"""The same in a program that computes in float16, whose smallest positive number is 2 ** -24."""
+
+
 @dataclass(frozen=True, slots=True)
 class StudentConfig:
     """Geometry; `max_length` is the tokens every exported text is padded to, `dropout` the classifier's."""
@@ -62,7 +66,7 @@ class Student(nn.Module):
 
     def __init__(self, config: StudentConfig, classes: int, vocabulary_size: int, pad_id: int) -> None:
         super().__init__()
-        self.config = config
+        self.config, self.pad_id = config, pad_id
         self.backbone = MobileBertModel(_geometry(config, vocabulary_size, pad_id), add_pooling_layer=False)
         self.dropout = nn.Dropout(config.dropout)
         self.classifier = nn.Linear(config.feature_dimension, classes)
