@@ -28,6 +28,7 @@ from headway_trainer.heads import HeadConfig
 from headway_trainer.models.ngram import NgramConfig
 from headway_trainer.models.student import StudentConfig
 from headway_trainer.optimiser import Schedule
+from headway_trainer.trim import TrimConfig
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,6 +106,7 @@ class RunConfig:
     seed: int
     data: DataConfig
     teacher: TeacherConfig
+    trim: TrimConfig = field(default_factory=TrimConfig)
     student: StudentConfig = field(default_factory=StudentConfig)
     general: GeneralConfig = field(default_factory=GeneralConfig)
     ngram: NgramConfig = field(default_factory=NgramConfig)

@@ -6,6 +6,7 @@ Plain data, so that the command line and the report need no torch to know the st
 from __future__ import annotations
 
 ORDER = (
+    "trim",
     "prepare",
     "teacher",
     "second-opinion",
@@ -34,7 +35,7 @@ _FIRST_READER = {
     "teacher.licence": "cards",
     "ngram": "second-opinion",
     "student": "distil-general",
-    "student.max_length": "prepare",
+    "student.max_length": "trim",
     "general": "distil-general",
     "pieces": "distil-task",
     "task": "distil-task",

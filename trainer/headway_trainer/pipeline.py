@@ -11,7 +11,7 @@ from typing import Any
 import torch
 
 from headway.contract.errors import RefusedError
-from headway_trainer import steps_compress, steps_half, steps_release, steps_train
+from headway_trainer import steps_compress, steps_half, steps_release, steps_train, steps_trim
 from headway_trainer.binding import forget_from
 from headway_trainer.files import step_failed
 from headway_trainer.progress import duration
@@ -22,6 +22,7 @@ from headway_trainer.run import Run
 Step = Callable[[Run], dict[str, Any]]
 
 STEPS: dict[str, Step] = {
+    "trim": steps_trim.trimmed,
     "prepare": steps_train.prepare,
     "teacher": steps_train.teacher,
     "second-opinion": steps_train.second_opinion,

@@ -86,9 +86,22 @@ class Run:
         write_text(self.folder(step) / "facts.json", json.dumps(facts, ensure_ascii=False, indent=2) + "\n")
 
     @cached_property
-    def tokenizer(self) -> Tokenizer:
-        """The tokenizer of the configuration's vocabulary."""
+    def source_tokenizer(self) -> Tokenizer:
+        """The tokenizer of the configuration's whole vocabulary, which is the teacher's."""
         return Tokenizer.from_vocab(self.places.config_folder / self.config.data.vocabulary)
+
+    @property
+    def trimmed_vocabulary(self) -> Path:
+        """Where the step `trim` leaves the vocabulary it made."""
+        return self.folder("trim") / "vocab.txt"
+
+    @cached_property
+    def tokenizer(self) -> Tokenizer:
+        """The tokenizer of teacher, student and release: the trimmed one where the configuration trims."""
+        if not self.config.trim.min_count:
+            return self.source_tokenizer
+        self.needed("trim")
+        return Tokenizer.from_vocab(self.trimmed_vocabulary)
 
     @cached_property
     def mask_id(self) -> int:
@@ -146,13 +159,18 @@ class Run:
         steps = (config.general, config.task, config.qat)
         follows = any(step.hidden_weight or step.attention_weight for step in steps)
         followed = (student.layers, student.heads) if follows else None
-        check_teacher(self.places.teacher, self.tokenizer.tokens, student, followed)
+        check_teacher(self.places.teacher, self.source_tokenizer.tokens, student, followed)
 
     def new_teacher(self) -> Teacher:
-        """Return the teacher as it comes."""
+        """Return the teacher as it comes, with the rows of the tokens that are kept."""
         torch.manual_seed(self.config.seed)
         dropout = self.config.teacher.finetune.dropout
-        return Teacher(self.places.teacher, self.classes, dropout, len(self.tokenizer.tokens))
+        source = self.source_tokenizer.tokens
+        teacher = Teacher(self.places.teacher, self.classes, dropout, len(source))
+        if len(self.tokenizer.tokens) < len(source):
+            places = {token: index for index, token in enumerate(source)}
+            teacher.keep_tokens([places[token] for token in self.tokenizer.tokens])
+        return teacher
 
     def tuned_teacher(self) -> Teacher:
         """Return the fine-tuned teacher."""

@@ -6,6 +6,7 @@ held in float32 whatever the checkpoint's type, because fine-tuning in float16 o
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -47,6 +48,15 @@ class Teacher(nn.Module):
             )
         self.dropout = nn.Dropout(dropout)
         self.classifier = nn.Linear(int(self.encoder.config.hidden_size), classes)
+
+    @torch.no_grad()
+    def keep_tokens(self, ids: Sequence[int]) -> None:
+        """Leave only these rows of the word embeddings, in this order: token `ids[i]` becomes token i."""
+        words = self.encoder.get_input_embeddings()
+        rows = words.weight.detach()[torch.tensor(ids)].clone()
+        # Without the padding index: it stands for another token now, and its row is in the table like any other.
+        self.encoder.set_input_embeddings(nn.Embedding.from_pretrained(rows, freeze=False))
+        self.encoder.config.vocab_size = len(ids)
 
     def forward(self, input_ids: Tensor, attention_mask: Tensor, *, details: bool = False) -> TeacherOutput:
         """Run int64 ids and mask [n, t]; `details` adds hidden states and attentions."""

@@ -1,0 +1,58 @@
+"""Step `trim`: leave out of the vocabulary what the training texts do not use, and say what that costs."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from typing import Any
+
+from headway.contract.tokenizer import Tokenizer
+from headway_trainer.data.corpora import segments
+from headway_trainer.data.sets import SPLITS, LabelledSet, by_set
+from headway_trainer.files import write_text
+from headway_trainer.run import Run
+from headway_trainer.trim import kept
+
+
+def trimmed(run: Run) -> dict[str, Any]:
+    """Write the trimmed vocabulary; without `[trim]` the whole one is used and nothing is written."""
+    config, source = run.config.trim, run.source_tokenizer
+    if not config.min_count:
+        return {"tokens": len(source.tokens), "kept": len(source.tokens)}
+    ids = kept(source.tokens, _counts(run, source), config)
+    tokens = [source.tokens[index] for index in ids]
+    write_text(run.trimmed_vocabulary, "".join(f"{token}\n" for token in tokens))
+    after = Tokenizer.from_vocab(run.trimmed_vocabulary)
+
+    def told(of: LabelledSet) -> dict[str, Any]:
+        return {split: _unknown(run, of.splits[split].texts, source, after) for split in SPLITS}
+
+    row_bytes = run.config.student.embedding + 5
+    return {
+        "tokens": len(source.tokens),
+        "kept": len(ids),
+        "bytes_saved": (len(source.tokens) - len(ids)) * row_bytes,
+        "tokenizer": after.digest,
+        "unknown": by_set(run.sets, told),
+    }
+
+
+def _counts(run: Run, source: Tokenizer) -> Sequence[int]:
+    texts = [text for of in run.taught for text in of.splits["train"].texts]
+    for lines in run.unlabelled:
+        texts += segments(lines, run.config.general.characters)
+    found: Counter[int] = Counter()
+    for text in texts:
+        found.update(source.ids(text, run.config.student.max_length))
+    return [found[index] for index in range(len(source.tokens))]
+
+
+def _unknown(run: Run, texts: Sequence[str], before: Tokenizer, after: Tokenizer) -> dict[str, Any]:
+    """Return the share of `[UNK]` among the tokens, and tokens per text, with either vocabulary."""
+    facts: dict[str, Any] = {}
+    for name, tokenizer in (("before", before), ("after", after)):
+        ids = [tokenizer.ids(text, run.config.student.max_length) for text in texts]
+        tokens = sum(map(len, ids))
+        unknown = sum(row.count(tokenizer.unk_id) for row in ids)
+        facts[name] = {"unknown_share": round(unknown / tokens, 6), "tokens_per_text": round(tokens / len(ids), 3)}
+    return facts
