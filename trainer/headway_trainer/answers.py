@@ -13,6 +13,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from headway_trainer.data.batches import collate, ordered_batches
+from headway_trainer.distributed import device
 from headway_trainer.matching import Guidance, guidance
 from headway_trainer.models.teacher import Teacher
 from headway_trainer.progress import Progress
@@ -33,7 +34,7 @@ class Answers:
         for row in rows:
             missing = length - self.attentions[row].shape[-1]
             attentions.append(functional.pad(self.attentions[row], (0, missing, 0, missing)))
-        return Guidance(torch.stack(hidden), torch.stack(attentions))
+        return Guidance(torch.stack(hidden).to(device()), torch.stack(attentions).to(device()))
 
 
 @torch.no_grad()
@@ -48,12 +49,12 @@ def ask(teacher: Teacher, ids: Sequence[Sequence[int]], pad_id: int, layers: int
     for rows in batches:
         batch = collate(ids, rows, pad_id)
         out = teacher(batch.input_ids, batch.attention_mask, details=details)
-        logits[batch.rows] = out.logits
+        logits[batch.rows] = out.logits.cpu()
         if details:
             guide = guidance(out, layers, heads)
             for position, row in enumerate(rows):
                 size = len(ids[row])
-                hidden[row] = guide.hidden[position, :, :size].half()
-                attentions[row] = guide.attentions[position, :, :, :size, :size].half()
+                hidden[row] = guide.hidden[position, :, :size].half().cpu()
+                attentions[row] = guide.attentions[position, :, :, :size, :size].half().cpu()
         progress.advance(None, int(batch.attention_mask.sum()))
     return Answers(logits, hidden, attentions)

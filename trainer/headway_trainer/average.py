@@ -17,7 +17,10 @@ class Average:
         """Start at the module's weights, or at the `state` of a checkpoint; `decay` 0 keeps no average."""
         self.decay = decay
         self._updates: int = held["updates"] if held else 0
-        weights = held["weights"] if held else {n: value.detach().clone() for n, value in module.named_parameters()}
+        known = held["weights"] if held else {}
+        weights = {
+            n: known.get(n, value).detach().to(value.device, copy=True) for n, value in module.named_parameters()
+        }
         self.weights: dict[str, Tensor] = weights if decay else {}
 
     @property

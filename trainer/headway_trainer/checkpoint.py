@@ -12,10 +12,16 @@ import torch
 
 from headway.contract.errors import RefusedError
 from headway_trainer.files import unwritable
+from headway_trainer.processes import rank
 
 
 def save(path: Path, state: Mapping[str, Any]) -> None:
-    """Write `state` to `path` atomically. Raises `RefusedError` (`train.disk`); the file is then the previous one."""
+    """Write `state` to `path` atomically. Raises `RefusedError` (`train.disk`); the file is then the previous one.
+
+    Of several processes only the first writes.
+    """
+    if rank():
+        return
     beside = path.with_suffix(".partial")
     try:
         with beside.open("wb") as stream:

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from headway_trainer.data.batches import collate, epoch_batches
+from headway_trainer.distributed import device
 from headway_trainer.loop import Plan, Rows, train
 from headway_trainer.matching import Matching, attention_loss, guidance, points
 from headway_trainer.models.student import Student
@@ -44,6 +45,7 @@ def distil_general(
     geometry = student.config
     shape = teacher.encoder.config
     matching = Matching(points(geometry.layers, shape.num_hidden_layers), geometry.hidden, int(shape.hidden_size))
+    matching.to(device())
     teacher.eval()
 
     def loss_of(rows: Rows) -> tuple[Tensor, int]:

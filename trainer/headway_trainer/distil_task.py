@@ -68,9 +68,9 @@ def distil_task(
         batch = collate(inputs.train.rows.ids, rows, inputs.pad_id)
         mask, span = batch.attention_mask, inputs.train.span(rows)
         out = student(masked(batch, config.masked, inputs.mask_id), mask)
-        own, told = out.logits[:, span], inputs.answers.logits[batch.rows, span]
+        own, told = out.logits[:, span], inputs.answers.logits[batch.rows, span].to(mask.device)
         loss = config.alpha * soft_loss(own, told, config.temperature)
-        loss = loss + (1 - config.alpha) * _hard_loss(own, labels[batch.rows])
+        loss = loss + (1 - config.alpha) * _hard_loss(own, labels[batch.rows].to(mask.device))
         if config.hidden_weight or config.attention_weight:
             guide = inputs.answers.guidance(rows, mask.shape[1])
             loss = loss + config.hidden_weight * matching.hidden_loss(out, guide, mask)
@@ -109,7 +109,7 @@ def predictions(student: Student, ids: Sequence[Sequence[int]], pad_id: int) -> 
     for rows in ordered_batches([len(row) for row in ids], 64):
         batch = collate(ids, rows, pad_id)
         out = student(batch.input_ids, batch.attention_mask)
-        features[batch.rows], logits[batch.rows] = out.features, out.logits
+        features[batch.rows], logits[batch.rows] = out.features.cpu(), out.logits.cpu()
     return features, logits
 
 

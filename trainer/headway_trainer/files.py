@@ -10,12 +10,18 @@ import os
 from pathlib import Path
 
 from headway.contract.errors import RefusedError
+from headway_trainer.processes import rank
 
 _FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
 
 
 def write_text(path: Path, text: str) -> None:
-    """Write UTF-8 text atomically. Raises `RefusedError` (`train.disk`); the file is then as it was."""
+    """Write UTF-8 text atomically. Raises `RefusedError` (`train.disk`); the file is then as it was.
+
+    Of several processes only the first writes.
+    """
+    if rank():
+        return
     beside = path.with_name(path.name + ".partial")
     try:
         with beside.open("w", encoding="utf-8", newline="\n") as stream:

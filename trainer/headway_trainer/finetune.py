@@ -59,7 +59,7 @@ def finetune(
         batch = collate(mixture.rows.ids, chosen, pad_id)
         out = teacher(masked(batch, config.masked, mask_id), batch.attention_mask)
         own = out.logits[:, mixture.span(chosen)]
-        return functional.cross_entropy(own, labels[batch.rows]), int(batch.attention_mask.sum())
+        return functional.cross_entropy(own, labels[batch.rows].to(own.device)), int(batch.attention_mask.sum())
 
     def score() -> float:
         return mean_of([correct(teacher, rows, pad_id, span) for rows, span in dev])
@@ -76,7 +76,7 @@ def logits(teacher: Teacher, ids: Sequence[Sequence[int]], pad_id: int, batch_si
     found = torch.empty(len(ids), teacher.classifier.out_features)
     for rows in ordered_batches([len(row) for row in ids], batch_size):
         batch = collate(ids, rows, pad_id)
-        found[batch.rows] = teacher(batch.input_ids, batch.attention_mask).logits
+        found[batch.rows] = teacher(batch.input_ids, batch.attention_mask).logits.cpu()
     return found
 
 

@@ -7,6 +7,8 @@ the run before it touches a weight.
 
 from __future__ import annotations
 
+import io
+import sys
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -16,10 +18,14 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from headway_trainer import checkpoint, optimiser
+from headway_trainer import checkpoint, distributed, optimiser
 from headway_trainer.average import Average
 from headway_trainer.optimiser import Schedule
+from headway_trainer.processes import rank, world
 from headway_trainer.progress import Progress, finite
+
+_APART = 1_000_003
+"""Between the seeds of two processes, further than any number of rounds."""
 
 Rows = Sequence[int]
 LossOf = Callable[[Rows], tuple[Tensor, int]]
@@ -82,23 +88,28 @@ class _Training:
             self.outcome = Outcome(list(held["scores"]), [tuple(point) for point in held["curve"]])
             self.round, self.batch, self._random = int(held["round"]), int(held["batch"]), held["random"]
         before = sum(len(batches) for batches in plan.rounds[: self.round]) + self.batch
-        self.progress = Progress(plan.name, plan.steps, before, curve=self.outcome.curve)
+        stream = io.StringIO() if rank() else sys.stderr
+        self.progress = Progress(plan.name, plan.steps, before, stream=stream, curve=self.outcome.curve)
         self._saved = time.monotonic()
 
-    def run_round(self, loss_of: LossOf) -> None:
+    def run_round(self, objective: LossOf) -> None:
         """Train on the batches of the round that are left."""
         self.module.train()
         self._seed()
         batches = self.plan.rounds[self.round]
         while self.batch < len(batches):
-            loss, tokens = loss_of(batches[self.batch])
+            rows, weight = distributed.share(batches[self.batch])
+            loss, tokens = objective(rows)
             value = finite(loss.item(), self.plan.name, self.progress.done + 1)
+            loss = loss * weight if weight != 1 else loss
             norm = optimiser.step(self.tuner, self.scheduler, loss, self.plan.schedule)
             finite(norm, f"{self.plan.name} (its gradient)", self.progress.done + 1)
             self.average.update(self.module)
             self.progress.advance(value, tokens)
             self.batch += 1
-            if self.batch < len(batches) and time.monotonic() - self._saved >= self.plan.save_every_s:
+            due = time.monotonic() - self._saved >= self.plan.save_every_s
+            # Several processes have random numbers of their own each: they meet at the end of a round.
+            if due and self.batch < len(batches) and world() == 1:
                 self.save(random=_random_state())
         self.round, self.batch = self.round + 1, 0
 
@@ -120,7 +131,7 @@ class _Training:
 
     def _seed(self) -> None:
         if self._random is None:
-            torch.manual_seed(self.plan.seed * 1000 + self.round)
+            torch.manual_seed(self.plan.seed * 1000 + self.round + _APART * rank())
             return
         torch.set_rng_state(self._random["cpu"])
         if self._random["cuda"]:
@@ -137,18 +148,20 @@ def train(
     written; the last checkpoint stays for a resume.
     """
     training = _Training(plan, module, path.with_suffix(".latest.pt"))
-    outcome = training.outcome
+    outcome, objective = training.outcome, distributed.objective(module, loss_of)
     while training.round < len(plan.rounds):
         if training.batch == 0 and _exhausted(outcome.scores, plan.patience):
             break
-        training.run_round(loss_of)
+        training.run_round(objective)
         with training.average.applied(module):
-            if score is None or _improved(outcome, score(), plan.name):
+            if score is None or _improved(outcome, distributed.agreed(score), plan.name):
                 checkpoint.save(path, {"model": module.state_dict()})
         training.save()
+        distributed.wait()
     kept = checkpoint.load(path)
     assert kept is not None, "the first round always leaves a state"
     module.load_state_dict(kept["model"])
+    distributed.wait()
     training.latest.unlink(missing_ok=True)
     return outcome
 
@@ -161,7 +174,8 @@ def _random_state() -> dict[str, Any]:
 def _improved(outcome: Outcome, found: float, name: str) -> bool:
     better = outcome.best is None or found > outcome.best
     outcome.scores.append(found)
-    print(f"{name} round {len(outcome.scores)}: dev {found:.4f}", flush=True)
+    if rank() == 0:
+        print(f"{name} round {len(outcome.scores)}: dev {found:.4f}", flush=True)
     return better
 
 

@@ -5,15 +5,17 @@ from __future__ import annotations
 import platform
 import time
 from collections.abc import Callable, Sequence
+from functools import partial
 from importlib import metadata
 from typing import Any
 
 import torch
 
 from headway.contract.errors import RefusedError
-from headway_trainer import steps_compress, steps_half, steps_release, steps_train, steps_trim
+from headway_trainer import distributed, steps_compress, steps_half, steps_release, steps_train, steps_trim
 from headway_trainer.binding import forget_from
 from headway_trainer.files import step_failed
+from headway_trainer.processes import rank, world
 from headway_trainer.progress import duration
 from headway_trainer.report.summary import write_summary
 from headway_trainer.revision import revision
@@ -39,6 +41,9 @@ STEPS: dict[str, Step] = {
 }
 """Every step by name, in the order of a whole run, which is `order.ORDER`."""
 
+TOGETHER = frozenset({"teacher", "distil-general", "distil-task", "qat"})
+"""The steps that several processes train together; the first one does the others alone while the rest wait."""
+
 _PACKAGES = ("torch", "transformers", "coremltools", "numpy", "onnxruntime")
 
 
@@ -57,29 +62,42 @@ def run_steps(run: Run, chosen: Sequence[str] | None = None) -> dict[str, dict[s
     if unknown:
         raise RefusedError("train.step", f"There is no step {unknown[0]}.", hint=f"Steps are {', '.join(STEPS)}.")
     torch.set_num_threads(run.places.threads or run.config.threads)
-    if run.places.waivers or run.places.report:
+    if (run.places.waivers or run.places.report) and rank() == 0:
         forget_from(run.places.run_folder, "gate")
     results: dict[str, dict[str, Any]] = {}
-    for name in STEPS:
-        if chosen and name not in chosen:
-            continue
-        results[name] = run.facts(name) or _run_step(run, name)
-    write_summary(run.places.run_folder)
+    with distributed.together():
+        for name in STEPS:
+            if not chosen or name in chosen:
+                done: dict[str, Any] | None = distributed.agreed(partial(run.facts, name))
+                results[name] = done or _run_step(run, name)
+    _summarise(run)
     return results
 
 
 def _run_step(run: Run, name: str) -> dict[str, Any]:
-    print(f"{time.strftime('%H:%M:%S')} {name}", flush=True)
+    _say(name)
     started = time.monotonic()
-    try:
-        facts = STEPS[name](run)
-    except OSError as error:
-        raise step_failed(name, error) from error
-    seconds = time.monotonic() - started
-    run.record(name, {**facts, "seconds": round(seconds, 1), "made_with": versions()})
-    print(f"{time.strftime('%H:%M:%S')} {name} done after {duration(seconds)}", flush=True)
-    write_summary(run.places.run_folder)
+    if rank() == 0 or name in TOGETHER:
+        try:
+            facts = STEPS[name](run)
+        except OSError as error:
+            raise step_failed(name, error) from error
+        seconds = time.monotonic() - started
+        run.record(name, {**facts, "processes": world(), "seconds": round(seconds, 1), "made_with": versions()})
+        _say(f"{name} done after {duration(seconds)}")
+        _summarise(run)
+    distributed.wait()
     return run.needed(name)
+
+
+def _say(what: str) -> None:
+    if rank() == 0:
+        print(f"{time.strftime('%H:%M:%S')} {what}", flush=True)
+
+
+def _summarise(run: Run) -> None:
+    if rank() == 0:
+        write_summary(run.places.run_folder)
 
 
 def versions() -> dict[str, str]:

@@ -24,6 +24,7 @@ from headway_trainer.data.corpora import Lines, read_lines
 from headway_trainer.data.examples import Examples
 from headway_trainer.data.mixing import Scored
 from headway_trainer.data.sets import LabelledSet, read_sets
+from headway_trainer.distributed import device
 from headway_trainer.files import write_text
 from headway_trainer.gate import DeviceReport, Waiver
 from headway_trainer.models.student import Student
@@ -170,7 +171,7 @@ class Run:
         if len(self.tokenizer.tokens) < len(source):
             places = {token: index for index, token in enumerate(source)}
             teacher.keep_tokens([places[token] for token in self.tokenizer.tokens])
-        return teacher
+        return teacher.to(device())
 
     def tuned_teacher(self) -> Teacher:
         """Return the fine-tuned teacher."""
@@ -185,4 +186,4 @@ class Run:
         """Return a student with fresh weights."""
         torch.manual_seed(self.config.seed)
         tokenizer = self.tokenizer
-        return Student(self.config.student, self.classes, len(tokenizer.tokens), tokenizer.pad_id)
+        return Student(self.config.student, self.classes, len(tokenizer.tokens), tokenizer.pad_id).to(device())

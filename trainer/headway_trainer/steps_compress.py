@@ -43,7 +43,7 @@ def compression(run: Run) -> dict[str, Any]:
         return {"plans": {}}
     run.needed("qat")
     student, _ = load_pair(run, "qat")
-    qat.detach(student)
+    qat.detach(student.cpu())
     program, folder = FloatProgram(student), run.folder("compress")
     harm = _harm(run, program, folder) if "mixed" in config.plans else {}
     plans: dict[str, Any] = {}

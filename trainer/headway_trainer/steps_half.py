@@ -35,7 +35,7 @@ def half(run: Run) -> dict[str, Any]:
         return {"rows": 0}
     run.needed("qat")
     student, _ = load_pair(run, "qat")
-    qat.detach(student)
+    qat.detach(student.cpu())
     path = run.folder("half") / "base.mlpackage"
     if path.exists():
         shutil.rmtree(path)

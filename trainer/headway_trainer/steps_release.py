@@ -47,6 +47,7 @@ def base(run: Run) -> dict[str, Any]:
     run.needed("qat")
     student, _ = load_pair(run, "qat")
     trained = {of.name: predictions(student, run.examples(of, "dev").ids, run.tokenizer.pad_id) for of in run.sets}
+    student.cpu()
     classifier = student.classifier.weight.detach().numpy().T.copy(), student.classifier.bias.detach().numpy().copy()
     qat.detach(student)
     package = run.folder("export-base") / "base.mlpackage"
@@ -132,7 +133,7 @@ def evaluation(run: Run) -> dict[str, Any]:
     texts = run.sets[0].splits["test"].texts[:_MEASURED_ROWS]
     ids, mask = encoded(run.tokenizer, texts, run.config.student.max_length)
     student, _ = load_pair(run, "distil-task")
-    facts["speed"] = measure.speed(package, student, ids, mask).to_json()
+    facts["speed"] = measure.speed(package, student.cpu(), ids, mask).to_json()
     facts["executor_peak_memory_bytes"] = measure.executor_memory(package, ids[:32], mask[:32])
     return facts
 

@@ -20,6 +20,7 @@ from headway_trainer.data.mixing import Mixture
 from headway_trainer.data.sets import SPLITS, LabelledSet, by_set
 from headway_trainer.distil_general import distil_general
 from headway_trainer.distil_task import TaskConfig, TaskInputs, correct, distil_task
+from headway_trainer.distributed import device
 from headway_trainer.evaluate import accuracy
 from headway_trainer.finetune import correct as teacher_correct
 from headway_trainer.finetune import finetune
@@ -104,6 +105,7 @@ def general(run: Run) -> dict[str, Any]:
     ids = _general_ids(run)
     counts = torch.bincount(torch.tensor(list(chain.from_iterable(ids))), minlength=len(run.tokenizer.tokens))
     table = tutor.encoder.get_input_embeddings().weight.detach()
+    counts = counts.to(table.device)
     kept = initialise_embeddings(student, table, counts, run.tokenizer.pad_id)
     path = run.folder("distil-general") / "model.pt"
     _, facts = distil_general(tutor, student, ids, run.config.general, run.config.seed, run.tokenizer.pad_id, path)
@@ -147,6 +149,7 @@ def load_pair(run: Run, step: str) -> tuple[Student, Matching]:
     student = run.new_student()
     geometry, shape = run.config.student, run.new_teacher().encoder.config
     matching = Matching(points(geometry.layers, shape.num_hidden_layers), geometry.hidden, int(shape.hidden_size))
+    matching.to(device())
     if step == "qat":
         qat.attach(student)
     state = checkpoint.load(run.folder(step) / "model.pt")

@@ -12,13 +12,15 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from headway_trainer.distributed import device
+
 # Batches whose rows are sorted together: enough to save padding, few enough to keep batches mixed.
 _POOL_BATCHES = 40
 
 
 @dataclass(frozen=True, slots=True)
 class Batch:
-    """Rows of a corpus: `rows` are their indices, ids and mask int64 [n, longest of the batch]."""
+    """Rows of a corpus: `rows` are their indices on the CPU; ids and mask int64 [n, longest] where models live."""
 
     rows: Tensor
     input_ids: Tensor
@@ -47,7 +49,7 @@ def ordered_batches(lengths: Sequence[int], batch_size: int) -> list[list[int]]:
 
 def masked(batch: Batch, share: float, mask_id: int) -> Tensor:
     """Return the batch's ids with a random `share` of the tokens hidden, never the first one or padding."""
-    hit = (torch.rand(batch.input_ids.shape) < share) & batch.attention_mask.bool()
+    hit = (torch.rand(batch.input_ids.shape) < share).to(batch.input_ids.device) & batch.attention_mask.bool()
     hit[:, 0] = False
     return batch.input_ids.masked_fill(hit, mask_id)
 
@@ -61,4 +63,5 @@ def collate(ids: Sequence[Sequence[int]], rows: Sequence[int], pad_id: int, leng
         size = len(ids[row])
         input_ids[position, :size] = torch.tensor(ids[row], dtype=torch.long)
         mask[position, :size] = 1
-    return Batch(torch.tensor(rows, dtype=torch.long), input_ids, mask)
+    place = device()
+    return Batch(torch.tensor(rows, dtype=torch.long), input_ids.to(place), mask.to(place))

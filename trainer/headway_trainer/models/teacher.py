@@ -53,9 +53,11 @@ class Teacher(nn.Module):
     def keep_tokens(self, ids: Sequence[int]) -> None:
         """Leave only these rows of the word embeddings, in this order: token `ids[i]` becomes token i."""
         words = self.encoder.get_input_embeddings()
-        rows = words.weight.detach()[torch.tensor(ids)].clone()
+        rows = words.weight[torch.tensor(ids)]
         # Without the padding index: it stands for another token now, and its row is in the table like any other.
-        self.encoder.set_input_embeddings(nn.Embedding.from_pretrained(rows, freeze=False))
+        table = nn.Embedding(*rows.shape)
+        table.weight.copy_(rows)
+        self.encoder.set_input_embeddings(table)
         self.encoder.config.vocab_size = len(ids)
 
     def forward(self, input_ids: Tensor, attention_mask: Tensor, *, details: bool = False) -> TeacherOutput:

@@ -1,0 +1,92 @@
+"""Two processes under torchrun do the arithmetic of one: same global batch, averaged gradients, one writer."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+torch = pytest.importorskip("torch", reason="training needs the extra trainer")
+
+from headway_trainer import distributed
+
+WORKER = """
+import sys
+from pathlib import Path
+from tests_trainer_bench import trained
+trained(Path(sys.argv[1]))
+"""
+BENCH = """
+import json
+from pathlib import Path
+
+import torch
+
+from headway_trainer import distributed
+from headway_trainer.loop import Plan, train
+from headway_trainer.optimiser import Schedule
+from headway_trainer.processes import rank
+
+
+def trained(folder: Path) -> None:
+    torch.manual_seed(5)
+    model = torch.nn.Sequential(torch.nn.Linear(4, 8), torch.nn.Tanh(), torch.nn.Linear(8, 1), torch.nn.Linear(1, 1))
+    x = torch.randn(12, 4, generator=torch.Generator().manual_seed(1))
+    # Shares of 2 and 1 rows, and a batch with fewer rows than processes. The last layer takes no part.
+    rounds = [[[0, 1, 2], [3, 4, 5]], [[6], [9, 10, 11, 7]], [[0, 5, 9], [1, 2, 3]]]
+
+    def loss_of(rows):
+        return (model[:3](x[list(rows)]) - 1).square().mean(), len(rows)
+
+    with distributed.together():
+        outcome = train(Plan("bench", rounds, Schedule(0.05), 1, None, 0.9), model, loss_of, folder / "model.pt",
+                        lambda: float(model[0].weight.sum()))
+    weights = [value for p in model.parameters() for value in p.flatten().tolist()]
+    (folder / f"rank{rank()}.json").write_text(json.dumps({"weights": weights, "scores": outcome.scores}))
+"""
+
+
+@pytest.mark.slow
+def test_two_processes_end_where_one_does(tmp_path: Path) -> None:
+    (tmp_path / "tests_trainer_bench.py").write_text(BENCH, "utf-8")
+    (tmp_path / "worker.py").write_text(WORKER, "utf-8")
+    paths = [str(tmp_path), *sys.path]
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(paths), "OMP_NUM_THREADS": "1"}
+    found = {}
+    for count in (1, 2):
+        folder = tmp_path / str(count)
+        folder.mkdir()
+        launcher = ["-m", "torch.distributed.run", "--standalone", f"--nproc-per-node={count}"]
+        command = [sys.executable, *launcher, str(tmp_path / "worker.py"), str(folder)]
+        subprocess.run(command, env=environment, check=True, timeout=240, capture_output=True)
+        found[count] = [json.loads((folder / f"rank{rank}.json").read_text()) for rank in range(count)]
+        assert sorted(path.name for path in folder.iterdir()) == [
+            "model.pt",
+            *(f"rank{rank}.json" for rank in range(count)),
+        ]
+    (one,), (first, second) = found[1], found[2]
+    assert first == second
+    assert first["weights"] == pytest.approx(one["weights"], abs=1e-6)
+    assert first["scores"] == pytest.approx(one["scores"], abs=1e-6)
+
+
+def test_a_share_of_a_batch(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert distributed.share([1, 2, 3]) == ([1, 2, 3], 1.0)
+    monkeypatch.setenv("WORLD_SIZE", "2")
+    monkeypatch.setenv("RANK", "1")
+    assert distributed.share([1, 2, 3]) == ([2], 2 / 3)
+    assert distributed.share([7]) == ([7], 0.0), "it takes part and weighs nothing"
+
+
+def test_only_the_first_process_writes(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    from headway_trainer import checkpoint
+    from headway_trainer.files import write_text
+
+    monkeypatch.setenv("RANK", "1")
+    checkpoint.save(tmp_path / "model.pt", {"a": 1})
+    write_text(tmp_path / "facts.json", "{}")
+    assert list(tmp_path.iterdir()) == []

@@ -1,0 +1,92 @@
+"""One process or several: where tensors live, which rows of a batch are mine, and who writes.
+
+Under `torchrun` every process trains on its share of each batch and `DistributedDataParallel` averages the gradients;
+shares are weighed by their rows, so the sum is that of one process wherever the loss is a mean over rows. The first
+process scores, prints and writes. Without torchrun nothing here does anything.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from datetime import timedelta
+from functools import cache
+from typing import TypeVar
+
+import torch
+from torch import Tensor, nn
+from torch import distributed as group
+from torch.nn.parallel import DistributedDataParallel
+
+from headway_trainer.processes import rank, world
+
+T = TypeVar("T")
+LossOf = Callable[[Sequence[int]], tuple[Tensor, int]]
+
+_PATIENCE = timedelta(hours=6)  # the others wait while the first process converts or scores
+
+
+@cache
+def device() -> torch.device:
+    """Where models and batches live: this process's GPU where there is one, else the CPU."""
+    if torch.cuda.is_available():
+        return torch.device("cuda", int(os.environ.get("LOCAL_RANK", "0")))
+    return torch.device("cpu")
+
+
+@contextmanager
+def together() -> Iterator[None]:
+    """Join the other processes for a while."""
+    if world() == 1:
+        yield
+        return
+    group.init_process_group("nccl" if device().type == "cuda" else "gloo", timeout=_PATIENCE)
+    try:
+        yield
+    finally:
+        group.destroy_process_group()
+
+
+def share(rows: Sequence[int]) -> tuple[Sequence[int], float]:
+    """Return this process's rows of a batch and the weight of their mean loss; a batch too small leaves weight 0."""
+    if world() == 1:
+        return rows, 1.0
+    mine = rows[rank() :: world()]
+    return (mine, len(mine) * world() / len(rows)) if mine else (rows[:1], 0.0)
+
+
+def objective(module: nn.Module, loss_of: LossOf) -> LossOf:
+    """Return `loss_of` such that the gradients of `module` are averaged over the processes."""
+    if world() == 1:
+        return loss_of
+    devices = [device().index] if device().type == "cuda" else None
+    wrapped: LossOf = DistributedDataParallel(
+        _Objective(module, loss_of), device_ids=devices, find_unused_parameters=True
+    )
+    return wrapped
+
+
+def agreed(of: Callable[[], T]) -> T:
+    """Return what the first process finds, in every process."""
+    if world() == 1:
+        return of()
+    found: list[T | None] = [of() if rank() == 0 else None]
+    group.broadcast_object_list(found, src=0)
+    value: T = found[0]  # type: ignore[assignment]
+    return value
+
+
+def wait() -> None:
+    """Wait until every process is here."""
+    if world() > 1:
+        group.barrier()
+
+
+class _Objective(nn.Module):
+    def __init__(self, module: nn.Module, loss_of: LossOf) -> None:
+        super().__init__()
+        self.module, self._loss_of = module, loss_of
+
+    def forward(self, rows: Sequence[int]) -> tuple[Tensor, int]:
+        return self._loss_of(rows)
