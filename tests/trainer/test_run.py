@@ -160,7 +160,7 @@ def test_a_damaged_mark_is_named(workshop: Any, tmp_path: Path) -> None:
 
 def test_every_step_has_its_place_in_the_order() -> None:
     assert tuple(STEPS) == ORDER
-    assert first_reader("student.max_length") == first_reader("what.nobody.knows") == "prepare"
+    assert first_reader("student.max_length") == first_reader("what.nobody.knows") == "trim"
     assert first_reader("task.schedule.learning_rate") == "distil-task"
     assert first_reader("threads") is None
 

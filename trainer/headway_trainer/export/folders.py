@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 from headway.contract.features import FeatureContract
 from headway.contract.tokenizer import Tokenizer
 from headway.coreml.golden import BaseGolden, HeadGolden, write_golden
+from headway.coreml.proto import encode, parse_model
 from headway_trainer.data.golden import write_texts
 
 Float32 = NDArray[np.float32]
@@ -58,7 +59,9 @@ def feature_contract(
 
 
 def steady_package(package: Path) -> None:
-    """Replace the package's random identifiers by ones made from its paths: equal models, equal bytes."""
+    """Make equal models equal bytes: identifiers made from paths, and the program's maps in one order."""
+    model = package / "Data/com.apple.CoreML/model.mlmodel"
+    model.write_bytes(encode(parse_model(model.read_bytes())))
     manifest = package / "Manifest.json"
     document = json.loads(manifest.read_text("utf-8"))
     entries = document["itemInfoEntries"]
