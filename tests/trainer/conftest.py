@@ -67,6 +67,9 @@ epochs = 1
 batch_size = 16
 schedule = { learning_rate = 1e-4 }
 
+[lexicon]
+buckets = 1024
+
 [[heads]]
 name = "topic-1"
 weight_decays = [0.01]

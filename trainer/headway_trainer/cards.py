@@ -20,6 +20,7 @@ STEPS = (
     "distil-general",
     "distil-task",
     "qat",
+    "lexicon",
     "export-base",
     "fit-heads",
     "evaluate",
@@ -50,8 +51,13 @@ def base_card(config: RunConfig, facts: Facts) -> dict[str, Any]:
             "config": asdict(config.ngram),
             **{k: v for k, v in facts["second-opinion"].items() if k not in _LEFT_OUT},
         },
+        "lexicon": {
+            "what": "Hashed n-grams of tokens with one weight per label from a linear SVM; its values end the features.",
+            "config": asdict(config.lexicon),
+            **{k: v for k, v in facts["lexicon"].items() if k not in _LEFT_OUT},
+        },
         "initialisation": (
-            "Word embeddings are the pretrained teacher's, projected onto their "
+            "Word embeddings are the fine-tuned teacher's, projected onto their "
             f"{config.student.embedding} leading principal directions "
             f"({100 * facts['distil-general']['embedding_variance_kept']:.1f} % of the variance by use in the "
             "training texts); all other weights start at random from the seed."

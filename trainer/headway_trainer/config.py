@@ -25,6 +25,7 @@ from headway_trainer.finetune import FinetuneConfig
 from headway_trainer.gate import GateConfig
 from headway_trainer.half import HalfConfig
 from headway_trainer.heads import HeadConfig
+from headway_trainer.models.lexicon import LexiconConfig
 from headway_trainer.models.ngram import NgramConfig
 from headway_trainer.models.student import StudentConfig
 from headway_trainer.optimiser import Schedule
@@ -113,6 +114,7 @@ class RunConfig:
     pieces: PiecesConfig = field(default_factory=PiecesConfig)
     task: TaskConfig = field(default_factory=TaskConfig)
     qat: TaskConfig = field(default_factory=lambda: TaskConfig(epochs=1, schedule=Schedule(learning_rate=1e-4)))
+    lexicon: LexiconConfig = field(default_factory=LexiconConfig)
     heads: tuple[HeadConfig, ...] = ()
     compress: CompressConfig = field(default_factory=CompressConfig)
     half: HalfConfig = field(default_factory=HalfConfig)

@@ -12,7 +12,15 @@ from typing import Any
 import torch
 
 from headway.contract.errors import RefusedError
-from headway_trainer import distributed, steps_compress, steps_half, steps_release, steps_train, steps_trim
+from headway_trainer import (
+    distributed,
+    steps_compress,
+    steps_half,
+    steps_lexicon,
+    steps_release,
+    steps_train,
+    steps_trim,
+)
 from headway_trainer.binding import forget_from
 from headway_trainer.files import step_failed
 from headway_trainer.processes import rank, world
@@ -31,6 +39,7 @@ STEPS: dict[str, Step] = {
     "distil-general": steps_train.general,
     "distil-task": steps_train.task,
     "qat": steps_train.quantise,
+    "lexicon": steps_lexicon.lexicon,
     "export-base": steps_release.base,
     "fit-heads": steps_release.heads,
     "evaluate": steps_release.evaluation,

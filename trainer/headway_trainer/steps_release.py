@@ -18,7 +18,7 @@ from headway.coreml.golden import BaseGolden
 from headway.coreml.model import MLModel
 from headway.coreml.package import read_package
 from headway_trainer import cards as card_texts
-from headway_trainer import gate, measure, qat
+from headway_trainer import gate, measure, qat, steps_lexicon
 from headway_trainer.data.golden import choose, encoded
 from headway_trainer.data.sets import SPLITS, LabelledSet
 from headway_trainer.distil_task import predictions
@@ -48,26 +48,31 @@ def base(run: Run) -> dict[str, Any]:
     student, _ = load_pair(run, "qat")
     trained = {of.name: predictions(student, run.examples(of, "dev").ids, run.tokenizer.pad_id) for of in run.sets}
     student.cpu()
+    words = steps_lexicon.held(run)
     classifier = student.classifier.weight.detach().numpy().T.copy(), student.classifier.bias.detach().numpy().copy()
     qat.detach(student)
     package = run.folder("export-base") / "base.mlpackage"
     if package.exists():
         shutil.rmtree(package)
     half = run.config.half
-    exported = export_base(student, package, half=half.release)
+    exported = export_base(student, package, words, half=half.release)
     if half.release:
         refuse_overflow(magnitudes(read_package(package), *probe(run)), half.margin)
     steady_package(package)
     geometry = run.config.student
-    dimension, length = geometry.feature_dimension, geometry.max_length
+    own, length = geometry.feature_dimension, geometry.max_length
+    dimension = own + (words.table.embedding_dim if words else 0)
     contract = feature_contract(run.config.base_id, run.config.version, package, run.tokenizer, dimension, length)
     features = _features(run, package, contract)
     agreement = [
-        (features[key(of, "dev")] @ classifier[0] + classifier[1])[:, of.span].argmax(1)
+        (features[key(of, "dev")][:, :own] @ classifier[0] + classifier[1])[:, of.span].argmax(1)
         == trained[of.name][1][:, of.span].argmax(1).numpy()
         for of in run.taught
     ]
-    deviation = [np.abs(features[key(of, "dev")] - trained[of.name][0].numpy()).max() for of in run.sets]
+    deviation = [np.abs(features[key(of, "dev")][:, :own] - trained[of.name][0].numpy()).max() for of in run.sets]
+    if words:
+        told = {of.name: steps_lexicon.values(run, words, of, "dev").numpy() for of in run.sets}
+        deviation += [np.abs(features[key(of, "dev")][:, own:] - told[of.name]).max() for of in run.sets]
     golden, names = _golden(run, run.sets, features)
     write_base(_base_folder(run), package, run.tokenizer, contract, golden, names)
     return {

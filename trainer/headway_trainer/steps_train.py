@@ -99,9 +99,9 @@ def second_opinion(run: Run) -> dict[str, Any]:
 
 
 def general(run: Run) -> dict[str, Any]:
-    """Initialise the student from the pretrained teacher's embeddings and distil its states on unlabelled text."""
+    """Initialise the student from the teacher's embeddings and distil on unlabelled text."""
     student = run.new_student()
-    tutor = run.new_teacher()
+    tutor = run.tuned_teacher()
     ids = _general_ids(run)
     counts = torch.bincount(torch.tensor(list(chain.from_iterable(ids))), minlength=len(run.tokenizer.tokens))
     table = tutor.encoder.get_input_embeddings().weight.detach()

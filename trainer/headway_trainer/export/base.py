@@ -23,6 +23,7 @@ from torch import Tensor, nn
 
 from headway.contract.errors import RefusedError
 from headway_trainer import qat
+from headway_trainer.models.lexicon import Lexicon
 from headway_trainer.models.student import HALF_PAD_EMBEDDING, Student
 
 INPUT_IDS, ATTENTION_MASK, FEATURES = "input_ids", "attention_mask", "features"
@@ -38,27 +39,31 @@ class ExportedBase:
 
 
 class _Program(nn.Module):
-    def __init__(self, student: Student) -> None:
+    def __init__(self, student: Student, lexicon: Lexicon | None) -> None:
         super().__init__()
-        self.student = student
+        self.student, self.lexicon = student, lexicon
 
     def forward(self, input_ids: Tensor, attention_mask: Tensor) -> Tensor:
         features: Tensor = self.student(input_ids, attention_mask).features
-        return features.reshape(self.student.config.feature_dimension)
+        if self.lexicon is not None:
+            features = torch.cat([features, self.lexicon(input_ids, attention_mask)], dim=-1)
+        return features.reshape(features.shape[-1])
 
 
-def export_base(student: Student, to: Path, *, half: bool = False) -> ExportedBase:
+def export_base(student: Student, to: Path, lexicon: Lexicon | None = None, *, half: bool = False) -> ExportedBase:
     """Write `to` (an `.mlpackage`) from a student with latent weights, that is after `qat.detach`.
 
-    With `half` the program computes in float16; its inputs and its output stay as they are.
+    The values of a lexicon follow the student's features. With `half` the program computes in float16; its inputs and
+    its output stay as they are.
+
     Raises `RefusedError` (`train.parity`) unless every int8 weight of the package, dequantised, equals the QAT weight
     in all bits; in float16, where weights and scales are rounded first, to 3 % of its row's largest.
     """
     student = _with_half_pad(student) if half else student
-    package = quantised(converted(student.eval(), half=half))
+    package = quantised(converted(student.eval(), lexicon, half=half))
     package.save(str(to))
     found = dequantised(to)
-    expected = {name: qat.on_grid(module.weight.detach()).numpy() for name, module in _matrices(student)}
+    expected = {name: qat.on_grid(module.weight.detach()).numpy() for name, module in _matrices(student, lexicon)}
     if half:
         _compare_half(found, expected)
     else:
@@ -67,18 +72,21 @@ def export_base(student: Student, to: Path, *, half: bool = False) -> ExportedBa
     return ExportedBase(size, len(found), _operations(package))
 
 
-def _matrices(student: Student) -> list[tuple[str, Any]]:
-    return list(qat.quantised_modules(student.backbone))
+def _matrices(student: Student, lexicon: Lexicon | None) -> list[tuple[str, Any]]:
+    found: list[tuple[str, Any]] = list(qat.quantised_modules(student.backbone))
+    if lexicon is not None and lexicon.table.weight.numel() > qat.SMALLEST_QUANTISED:
+        found.append(("lexicon", lexicon.table))
+    return found
 
 
-def converted(student: Student, *, half: bool = False) -> Any:
+def converted(student: Student, lexicon: Lexicon | None = None, *, half: bool = False) -> Any:
     """Return the program with float weights, computing in float32 or, with `half`, in float16."""
     length = student.config.max_length
     example = torch.zeros((1, length), dtype=torch.int32)
     with warnings.catch_warnings(), torch.no_grad():
         warnings.simplefilter("ignore")
         trace: Any = torch.jit.trace
-        traced = trace(_Program(student).eval(), (example, torch.ones_like(example)))
+        traced = trace(_Program(student, lexicon).eval(), (example, torch.ones_like(example)))
         return ct.convert(
             traced,
             convert_to="mlprogram",

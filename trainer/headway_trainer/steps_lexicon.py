@@ -1,0 +1,52 @@
+"""Step `lexicon`: the table of hashed n-grams that the exported base carries beside its encoder."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from headway_trainer import checkpoint, qat
+from headway_trainer.data.batches import collate
+from headway_trainer.data.sets import LabelledSet, by_set
+from headway_trainer.evaluate import accuracy
+from headway_trainer.models.lexicon import Lexicon, fit
+from headway_trainer.run import Run
+
+
+def lexicon(run: Run) -> dict[str, Any]:
+    """Fit the table on the training rows of every taught set, and measure it alone."""
+    config = run.config.lexicon
+    if not config.buckets:
+        return {"buckets": 0}
+    tokens = len(run.tokenizer.tokens)
+    tables = [fit(run.examples(of, "train"), len(of.config.labels), tokens, config) for of in run.taught]
+    checkpoint.save(run.folder("lexicon") / "table.pt", {"table": torch.cat(tables, dim=1)})
+    whole = held(run)
+    assert whole is not None, "it was just written"
+
+    def score(of: LabelledSet, split: str) -> dict[str, Any]:
+        chosen = values(run, whole, of, split)[:, of.span].argmax(1)
+        return accuracy(chosen.tolist(), run.examples(of, split).labels).to_json()
+
+    figures = {split: by_set(run.taught, partial(score, split=split)) for split in ("dev", "test")}
+    return {"buckets": config.buckets, **figures}
+
+
+def held(run: Run) -> Lexicon | None:
+    """Return the lexicon with its weights on the int8 grid, as the package holds them; None if the run has none."""
+    state = checkpoint.load(run.folder("lexicon") / "table.pt")
+    if state is None:
+        return None
+    table: Tensor = state["table"]
+    return Lexicon(qat.on_grid(table) if table.numel() > qat.SMALLEST_QUANTISED else table)
+
+
+@torch.no_grad()
+def values(run: Run, whole: Lexicon, of: LabelledSet, split: str) -> Tensor:
+    """Return what the lexicon says of every text of a split, float32 [rows, labels of all taught sets]."""
+    ids = run.examples(of, split).ids
+    batches = (collate(ids, [row], run.tokenizer.pad_id) for row in range(len(ids)))
+    return torch.cat([whole(batch.input_ids, batch.attention_mask) for batch in batches])
