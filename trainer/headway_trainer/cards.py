@@ -52,7 +52,7 @@ def base_card(config: RunConfig, facts: Facts) -> dict[str, Any]:
             **{k: v for k, v in facts["second-opinion"].items() if k not in _LEFT_OUT},
         },
         "lexicon": {
-            "what": "Hashed n-grams of tokens with one weight per label from a linear SVM; its values end the features.",
+            "what": "Hashed n-grams of tokens, one weight per label from a linear SVM; they end the feature vector.",
             "config": asdict(config.lexicon),
             **{k: v for k, v in facts["lexicon"].items() if k not in _LEFT_OUT},
         },
