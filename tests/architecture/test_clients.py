@@ -34,6 +34,8 @@ HOMES: dict[str, tuple[str, ...]] = {
     "coremltools": ("headway.coreml", "headway_trainer.export"),
     "google": ("headway.coreml",),
     "onnx": ("headway.coreml",),
+    "numba": ("headway.coreml.fleet",),
+    "llvmlite": ("headway.coreml.fleet",),
     # The trainer only subtracts its libraries from the memory that it measures.
     "onnxruntime": ("headway.coreml", "headway_trainer.measure"),
     "jinja2": ("headway.fleet.report", "headway_server.console", "headway_server.app", "headway_trainer.report"),
