@@ -1,8 +1,8 @@
 """Step `fit-heads`: heads on cached features of the exported, quantised base, which is what a phone will see.
 
 A head of one dense layer is convex: it is fitted to the end by L-BFGS, its weight decay chosen on dev. A head with a
-hidden layer is trained by Adam and keeps its best dev epoch. Both start from the seed and use the CPU in one order,
-so equal features give equal bytes.
+hidden layer is trained by Adam, its rate falling to zero: an epoch picked for its luck on dev would not outlast a
+refit. Both start from the seed and use the CPU in one order, so equal features give equal bytes.
 """
 
 from __future__ import annotations
@@ -27,13 +27,13 @@ class HeadConfig:
     """One head: its release name, widths between features and labels, candidate weight decays, training of the rest.
 
     `learning_rate` is the default that the device's training uses; the spec allows 0 to 1. With `refit` the head is
-    fitted once more, on train and dev together, with the weight decay and the epochs that dev chose.
+    fitted once more, on train and dev together, with the weight decay that dev chose.
     """
 
     name: str
     hidden: tuple[int, ...] = ()
     weight_decays: tuple[float, ...] = (1e-1, 3e-2, 1e-2, 3e-3, 1e-3, 3e-4)
-    epochs: int = 30
+    epochs: int = 10
     batch_size: int = 64
     fit_learning_rate: float = 1e-3
     learning_rate: float = 0.01
@@ -55,7 +55,6 @@ class FittedHead:
 
     weights: dict[str, Float32]
     weight_decay: float
-    epochs: int
     dev_correct: int
 
 
@@ -76,30 +75,22 @@ def layout(config: HeadConfig, features: int, classes: int) -> HeadLayout:
 
 def fit_head(config: HeadConfig, train: Rows, dev: Rows, classes: int) -> FittedHead:
     """Fit once per candidate weight decay and keep the one with most dev rows right, the first of equals."""
+    fit = _fit_dense if config.hidden else _fit_convex
     best: FittedHead | None = None
     for decay in config.weight_decays:
-        found = _fitted(config, train, dev, classes, decay)
-        if best is None or found.dev_correct > best.dev_correct:
-            best = found
+        network = fit(config, train, classes, decay)
+        right = _correct(network, dev)
+        if best is None or right > best.dev_correct:
+            best = FittedHead(_weights(network), decay, right)
     assert best is not None, "a head configuration names at least one weight decay"
     if not config.refit:
         return best
-    chosen = replace(config, epochs=best.epochs)
-    again = _fitted(chosen, _both(train, dev), None, classes, best.weight_decay)
-    return replace(best, weights=again.weights)
+    return replace(best, weights=_weights(fit(config, _both(train, dev), classes, best.weight_decay)))
 
 
 def _both(first: Rows, second: Rows) -> Rows:
     labels = np.concatenate([first.labels, second.labels])
     return Rows(np.concatenate([first.features, second.features]), labels)
-
-
-def _fitted(config: HeadConfig, train: Rows, dev: Rows | None, classes: int, decay: float) -> FittedHead:
-    """Fit on `train`; where `dev` is given a hidden layer keeps its best epoch there, else that of the last."""
-    if config.hidden:
-        return _fit_dense(config, train, dev, classes, decay)
-    network = _fit_convex(config, train, classes, decay)
-    return FittedHead(_weights(network), decay, config.epochs, _correct(network, dev))
 
 
 def _network(config: HeadConfig, width: int, classes: int) -> nn.Sequential:
@@ -129,28 +120,24 @@ def _fit_convex(config: HeadConfig, train: Rows, classes: int, decay: float) -> 
     return network
 
 
-def _fit_dense(config: HeadConfig, train: Rows, dev: Rows | None, classes: int, decay: float) -> FittedHead:
+def _fit_dense(config: HeadConfig, train: Rows, classes: int, decay: float) -> nn.Sequential:
     network = _network(config, train.features.shape[1], classes)
     tuner = torch.optim.AdamW(network.parameters(), lr=config.fit_learning_rate, weight_decay=decay)
     inputs, labels = torch.from_numpy(train.features), torch.from_numpy(train.labels)
+    steps = config.epochs * -(-len(labels) // config.batch_size)
+    falling = torch.optim.lr_scheduler.LambdaLR(tuner, lambda step: 1 - step / steps)
     order = torch.Generator().manual_seed(config.seed)
-    best: FittedHead | None = None
-    for epoch in range(1, config.epochs + 1):
+    for _ in range(config.epochs):
         for rows in torch.split(torch.randperm(len(labels), generator=order), config.batch_size):
             tuner.zero_grad()
             torch.autograd.backward(functional.cross_entropy(network(inputs[rows]), labels[rows]))
             tuner.step()
-        right = _correct(network, dev)
-        if best is None or dev is None or right > best.dev_correct:
-            best = FittedHead(_weights(network), decay, epoch, right)
-    assert best is not None, "a head with a hidden layer is trained for at least one epoch"
-    return best
+            falling.step()
+    return network
 
 
 @torch.no_grad()
-def _correct(network: nn.Module, rows: Rows | None) -> int:
-    if rows is None:
-        return 0
+def _correct(network: nn.Module, rows: Rows) -> int:
     chosen = network(torch.from_numpy(rows.features)).argmax(1)
     return int((chosen == torch.from_numpy(rows.labels)).sum())
 

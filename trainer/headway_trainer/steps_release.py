@@ -117,7 +117,6 @@ def _fitted(run: Run, of: LabelledSet, config: HeadConfig, cached: Any) -> dict[
         "hidden": list(config.hidden),
         "bytes": len(spec),
         "weight_decay": fitted.weight_decay,
-        "epochs": fitted.epochs if config.hidden else None,
         "dev": Accuracy(fitted.dev_correct, len(rows["dev"].labels)).to_json(),
         "fitted_on": "train and dev, after the choice on dev" if config.refit else "train",
     }
