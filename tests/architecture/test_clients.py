@@ -57,6 +57,7 @@ HOMES: dict[str, tuple[str, ...]] = {
     "granian": ("headway_server.runner", "headway_server.wsgi", "headway.cli", "headway.fleet"),
     "torch": ("headway_trainer",),
     "transformers": ("headway_trainer",),
+    "scipy": ("headway_trainer",),
     "sklearn": ("headway_trainer",),
     "pytest": ("headway.testing",),
 }

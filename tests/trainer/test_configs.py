@@ -57,4 +57,5 @@ def test_the_estimate_against_the_bundled_base() -> None:
     package = ROOT / "ios_fixtures/models/base/base.mlpackage"
     size = sum(path.stat().st_size for path in package.rglob("*") if path.is_file())
     tokens = len(Tokenizer.from_vocab(CONFIGS / config.data.vocabulary).tokens)
-    assert estimated(config.student, tokens).package_bytes == pytest.approx(size, rel=0.01)
+    lexicon = (config.lexicon.buckets, len(config.data.labels))
+    assert estimated(config.student, tokens, lexicon).package_bytes == pytest.approx(size, rel=0.01)

@@ -24,8 +24,11 @@ class Weight:
     package_bytes: int
 
 
-def estimated(config: StudentConfig, vocabulary: int) -> Weight:
-    """Count a student of this geometry over a vocabulary of so many tokens; allocates no weights."""
+def estimated(config: StudentConfig, vocabulary: int, lexicon: tuple[int, int] = (0, 0)) -> Weight:
+    """Count a student of this geometry over a vocabulary of so many tokens; allocates no weights.
+
+    `lexicon` is the shape of the table beside it: buckets, labels.
+    """
     with torch.device("meta"):
         backbone = Student(config, 2, vocabulary, 0).backbone
     matrices = {id(module.weight) for _, module in qat.quantised_modules(backbone)}
@@ -33,4 +36,6 @@ def estimated(config: StudentConfig, vocabulary: int) -> Weight:
     for parameter in backbone.parameters():
         rounded = id(parameter) in matrices
         size += parameter.numel() + 5 * parameter.shape[0] if rounded else 4 * parameter.numel()
-    return Weight(sum(parameter.numel() for parameter in backbone.parameters()), size)
+    buckets, labels = lexicon
+    size += buckets * (labels + 5)
+    return Weight(sum(parameter.numel() for parameter in backbone.parameters()) + buckets * labels, size)
