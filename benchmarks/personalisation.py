@@ -1,6 +1,7 @@
 """What personalisation brings and what it costs, on real dialogues, through the real base and head files.
 
-People are dealt whole dialogues of KdConv's dev and test splits (`headway.fleet.users`): skewed users talk mostly of
+People are dealt whole dialogues of KdConv's test split, the only one that the bundled heads were not fitted on
+(`headway.fleet.users`): skewed users talk mostly of
 one topic, balanced ones of all, mislabelled ones correct wrongly on purpose. Each trains the bundled head exactly as
 a device does (`headway.device.personalise`, `headway.device.judge`); what the judge rejects changes nothing. Measured
 per user, before and after: accuracy on their own held-out dialogues, and on a balanced control set of other people's
@@ -35,7 +36,7 @@ from headway.fleet.corpus import Utterance, find_fixtures, read_utterances
 from headway.fleet.users import User, UserPlan, deal
 
 LIMITS = SampleLimits()
-PLAN = UserPlan(skewed=20, balanced=10, mislabelled=8, alpha=0.3, dialogues=7)
+PLAN = UserPlan(skewed=14, balanced=6, mislabelled=4, alpha=0.3, dialogues=7)
 CONTROL_PER_CLASS = 100
 
 
@@ -96,7 +97,7 @@ def load(head_name: str, cache: Path | None, seed: int) -> Bench:
     base = Features(fixtures.base / "base.mlpackage", tokenizer, contract)
     folder = fixtures.head(head_name)
     golden = read_head_golden(folder / "golden.safetensors")
-    texts = (*read_utterances(fixtures.split("dev")), *read_utterances(fixtures.split("test")))
+    texts = tuple(read_utterances(fixtures.split("test")))
     unique = sorted({u.text for u in texts})
     users = deal(texts, PLAN, seed)
     matrix = _features(base, unique, contract.feature_space, cache)
@@ -237,7 +238,7 @@ def report(bench: Bench, head_name: str, with_sweep: bool) -> str:
     lines = [
         "# Personalisation, measured",
         "",
-        f"Head `{head_name}` on the bundled base (`{bench.space}`); KdConv dev and test dialogues, {len(rows)} people "
+        f"Head `{head_name}` on the bundled base (`{bench.space}`); KdConv test dialogues, {len(rows)} people "
         f"with {corrections[0]} to {corrections[-1]} corrections (median {corrections[len(rows) // 2]}), each tested "
         f"on other dialogues of their own and on {3 * CONTROL_PER_CLASS} balanced texts of other people. "
         f"Median training time {1000 * float(np.median([r.seconds for r in rows])):.0f} ms.",

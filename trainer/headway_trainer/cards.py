@@ -113,6 +113,7 @@ def notice(config: RunConfig, prepared: dict[str, Any]) -> str:
         f"| {source.title} | {source.licence} | `{stems[source.file.split('.', 1)[0]]}` |"
         for source in config.data.unlabelled
     ]
+    refitted = ", and heads marked `refit` were then fitted on it too" if any(h.refit for h in config.heads) else ""
     table = "\n".join(rows)
     return f"""# Notice
 
@@ -122,8 +123,8 @@ The base `{config.base_id}` and its heads were made by this project's own traine
 |---|---|---|
 {table}
 
-The dev split chose epochs and weight decays; the golden batches quote rows of it. The test split served for measuring
-only.
+The dev split chose epochs and weight decays; the golden batches quote rows of it{refitted}. The test split served for
+measuring only.
 
 Teacher: {config.teacher.name}; licence {config.teacher.licence}. Its weights are not part of these files; the
 student's word embeddings began as a projection of the teacher's.
