@@ -1,4 +1,4 @@
-"""Float16: what comes near its limit is found and told, and a base that overflows is refused."""
+"""Float16: what comes near its limit is found and told, scores are kept from it, and what overflows is refused."""
 
 from __future__ import annotations
 
@@ -14,7 +14,9 @@ pytest.importorskip("coremltools", reason="exporting needs the extra sim")
 from headway.contract.errors import RefusedError
 from headway.coreml.mlprogram import ProgramOptions, compile_program
 from headway.coreml.package import read_package
-from headway_trainer.export.base import export_base
+from headway_trainer.export.base import converted, export_base
+from headway_trainer.export.half import student_for_half
+from headway_trainer.models.lexicon import UNUSED, Lexicon
 from headway_trainer.models.student import MASKED, Student, StudentConfig
 from headway_trainer.ranges import LARGEST_HALF, Magnitude, magnitudes, refuse_overflow
 
@@ -74,3 +76,67 @@ def test_the_margin_is_a_factor() -> None:
     refuse_overflow(near, margin=2.9)
     with pytest.raises(RefusedError, match="x"):
         refuse_overflow(near, margin=3.1)
+
+
+def with_scores(product: float) -> Student:
+    """A student whose largest product of a query and a key, before it is scaled, is this."""
+    torch.manual_seed(0)
+    student = Student(TINY, 3, 300, 0).eval()
+    attention = student.backbone.encoder.layer[0].attention.self
+    seen: dict[str, torch.Tensor] = {}
+    for name in ("query", "key"):
+        getattr(attention, name).register_forward_hook(lambda _m, _i, out, name=name: seen.__setitem__(name, out))
+    ids, mask = inputs()
+    with torch.no_grad():
+        student(torch.from_numpy(ids), torch.from_numpy(mask))
+        query, key = (seen[name].view(len(ids), 12, 2, -1).transpose(1, 2) for name in ("query", "key"))
+        grown = (product / float((query @ key.transpose(2, 3)).abs().max())) ** 0.5
+        for name in ("query", "key"):
+            getattr(attention, name)._forward_hooks.clear()
+            getattr(attention, name).weight.mul_(grown)
+            getattr(attention, name).bias.mul_(grown)
+    return student
+
+
+def largest_matmul(path: Path) -> float:
+    return max(one.largest for one in magnitudes(read_package(path), *inputs()) if one.kind == "matmul")
+
+
+def run_in_half(path: Path) -> np.ndarray:
+    ids, mask = inputs()
+    options = ProgramOptions(precision="float16", use_cache=False)
+    return compile_program(path, options).predict({"input_ids": ids[:, None], "attention_mask": mask[:, None]})[
+        "features"
+    ]
+
+
+def test_queries_are_scaled_before_the_product(tmp_path: Path) -> None:
+    student = with_scores(150_000.0)
+    converted(student, half=True).save(str(tmp_path / "after.mlpackage"))
+    assert largest_matmul(tmp_path / "after.mlpackage") > LARGEST_HALF
+    assert not np.isfinite(run_in_half(tmp_path / "after.mlpackage")).all()
+    export_base(student, tmp_path / "before.mlpackage", half=True)
+    root = (TINY.bottleneck / TINY.heads) ** 0.5
+    assert largest_matmul(tmp_path / "before.mlpackage") == pytest.approx(150_000 / root, rel=0.02)
+    assert np.isfinite(run_in_half(tmp_path / "before.mlpackage")).all()
+
+
+def test_a_student_for_float16_computes_the_same() -> None:
+    student = with_scores(20.0)
+    ids, mask = (torch.from_numpy(given) for given in inputs())
+    with torch.no_grad():
+        own, other = student(ids, mask).features, student_for_half(student)(ids, mask).features
+    assert torch.allclose(own, other, atol=1e-4, rtol=1e-4)
+    assert float(student.backbone.encoder.layer[0].attention.self.scaling) != 1.0, "the student itself is left alone"
+
+
+def test_a_lexicon_survives_float16(tmp_path: Path) -> None:
+    torch.manual_seed(0)
+    table = torch.randn(1024, 3)
+    table[::2] = UNUSED
+    lexicon = Lexicon(table)
+    export_base(Student(TINY, 3, 300, 0), tmp_path / "words.mlpackage", lexicon, half=True)
+    ids, mask = inputs()
+    with torch.no_grad():
+        wanted = lexicon(torch.from_numpy(ids), torch.from_numpy(mask)).numpy()
+    assert run_in_half(tmp_path / "words.mlpackage")[:, -3:] == pytest.approx(wanted, abs=0.05)

@@ -113,7 +113,7 @@ def test_encodings_are_found_and_told(tmp_path: Path, content: bytes, encoding: 
     [
         ("a.tsv", "text\tlabel\n一\t甲\n二\t乙\n"),
         ("a.tsv.xz", lzma.compress("text\tlabel\n一\t甲\n二\t乙\n".encode())),
-        ("a.csv.gz", gzip.compress("text,label\n一,甲\n二,乙\n".encode())),
+        ("a.csv.gz", gzip.compress("text,label\n一,甲\n二,乙\n".encode(), mtime=0)),
         ("a.csv", "text;label\n一;甲\n二;乙\n"),
         ("a.jsonl", '{"text": "一", "label": "甲", "more": [1]}\n\n{"label": "乙", "text": "二"}\n'),
         ("a.txt", '{"content": "一", "category": "甲"}\n{"content": "二", "category": "乙"}\n'),

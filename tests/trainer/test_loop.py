@@ -67,6 +67,17 @@ def test_resumed_equals_uninterrupted(tmp_path: Path) -> None:
     assert again.weights() == whole.weights()
 
 
+def test_no_rounds_leave_the_module_as_it_came(tmp_path: Path) -> None:
+    bench = Bench(tmp_path, [0.5])
+    before = bench.weights()
+    bench.plan = Plan("bench", [], Schedule(0.05), seed=1)
+    assert bench.run().facts() == {"scores": [], "best": None, "curve": []}
+    assert bench.weights() == before
+    kept = checkpoint.load(bench.path)
+    assert kept is not None
+    assert all(torch.equal(kept["model"][name], value) for name, value in bench.model.state_dict().items())
+
+
 def test_the_average_is_scored_and_kept_and_survives_a_resume(tmp_path: Path) -> None:
     for name in "ab":
         (tmp_path / name).mkdir()

@@ -228,3 +228,43 @@ def test_waivers_and_device_reports_go_into_the_card(
     assert card["device_report"]["device"] == "a phone"
     with pytest.raises(RefusedError, match="names no line"):
         run_steps(Run(run.config, replace(run.places, waivers=(Waiver("speed", "why not"),))))
+
+
+def test_steps_of_the_student_may_be_left_out(
+    workshop: Any, finished: tuple[Path, dict[str, Any]], tmp_path: Path
+) -> None:
+    shutil.copytree(finished[0], tmp_path / "run")
+    text = workshop.config.read_text("utf-8")
+    text = text.replace("[general]\nsteps = 6", "[general]\nsteps = 0").replace("[qat]\nepochs = 1", "[qat]\nepochs = 0")
+    (tmp_path / "run.toml").write_text(text, "utf-8")
+    forget_from(tmp_path / "run", "distil-general")
+    places = Places(workshop.config.parent, tmp_path / "run", str(workshop.teacher), workshop.corpora)
+    facts = run_steps(Run(read_config(tmp_path / "run.toml"), places))
+    assert facts["distil-general"]["steps"] == 0
+    qat = facts["qat"]
+    assert (qat["dev"], qat["test"]) == (qat["rounded_without_training"]["dev"], qat["rounded_without_training"]["test"])
+    assert facts["export-base"]["int8_matrices_equal_to_qat_in_every_bit"] > 0
+    assert facts["teacher"] == finished[1]["teacher"], "a finished step is shared, not done again"
+
+
+def test_compression_and_half_measure_the_base_with_its_lexicon(
+    workshop: Any, finished: tuple[Path, dict[str, Any]], tmp_path: Path
+) -> None:
+    shutil.copytree(finished[0], tmp_path / "run")
+    extra = '\n[compress]\nplans = ["8"]\nrows = 4\n\n[half]\nrows = 4\n'
+    (tmp_path / "run.toml").write_text(workshop.config.read_text("utf-8") + extra, "utf-8")
+    places = Places(workshop.config.parent, tmp_path / "run", str(workshop.teacher), workshop.corpora)
+    run = Run(read_config(tmp_path / "run.toml"), places)
+    forget_from(tmp_path / "run", "compress")
+    facts = run_steps(run, ["compress", "half"])
+    assert facts["compress"]["lexicon"]
+    assert facts["half"]["lexicon"]
+    features = MLModel(tmp_path / "run/export-base/base.mlpackage").predict(
+        {"input_ids": np.ones((1, 24), np.int32), "attention_mask": np.ones((1, 24), np.int32)}
+    )["features"]
+    for package in ("compress/8.mlpackage", "half/base.mlpackage"):
+        found = MLModel(tmp_path / "run" / package).predict(
+            {"input_ids": np.ones((1, 24), np.int32), "attention_mask": np.ones((1, 24), np.int32)}
+        )["features"]
+        assert found.shape == features.shape
+        assert found == pytest.approx(features, abs=0.05)

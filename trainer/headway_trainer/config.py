@@ -140,9 +140,23 @@ def from_document(document: dict[str, Any], name: str = "config") -> RunConfig:
     """Build a configuration from its keys and values. Raises `RefusedError` (`train.config`)."""
     config: RunConfig = _build(RunConfig, document, name)
     _check_sets(config.data)
+    _check_lengths(config)
     if config.half.release and not config.half.rows:
         raise _refused("half: rows", "a base that computes in float16 must be measured on some rows")
     return config
+
+
+def _check_lengths(config: RunConfig) -> None:
+    """The teacher must learn; the student's steps may be left out with 0, to see what each brings."""
+    least = (
+        ("teacher: finetune: epochs", config.teacher.finetune.epochs, 1),
+        ("general: steps", config.general.steps, 0),
+        ("task: epochs", config.task.epochs, 0),
+        ("qat: epochs", config.qat.epochs, 0),
+    )
+    for key, value, lowest in least:
+        if value < lowest:
+            raise _refused(key, f"it must be {lowest} or more")
 
 
 def _check_sets(data: DataConfig) -> None:

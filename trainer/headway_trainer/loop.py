@@ -144,9 +144,15 @@ def train(
 ) -> Outcome:
     """Train `module` in place and leave it, and `path`, in the state of the best round (of the last, without `score`).
 
+    A plan without rounds, which is how a step is left out to see what it brings, leaves the module as it came.
+
     Raises `RefusedError`: `train.diverged` when the loss is not finite, `train.disk` when a checkpoint cannot be
     written; the last checkpoint stays for a resume.
     """
+    if not plan.rounds:
+        checkpoint.save(path, {"model": module.state_dict()})
+        distributed.wait()
+        return Outcome()
     training = _Training(plan, module, path.with_suffix(".latest.pt"))
     outcome, objective = training.outcome, distributed.objective(module, loss_of)
     while training.round < len(plan.rounds):

@@ -1,4 +1,4 @@
-"""Step `compress`: the same student at 8, 6, 4 and mixed bits, each exported, run by our runtime, its heads refitted.
+"""Step `compress`: the base with its lexicon at 8, 6, 4 and mixed bits, each exported and run, its heads refitted.
 
 A table to choose by, not a release: the base that is released has the 8 bits it was trained for.
 """
@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 from headway.coreml.features import Features
 from headway.coreml.mlprogram import ProgramOptions
 from headway.coreml.package import read_package
-from headway_trainer import qat
+from headway_trainer import qat, steps_lexicon
 from headway_trainer.compress import LOWER, Bits, CompressConfig, bits_of, mean_bits
 from headway_trainer.data.golden import choose, encoded
 from headway_trainer.data.sets import LabelledSet, by_set
@@ -44,7 +44,8 @@ def compression(run: Run) -> dict[str, Any]:
     run.needed("qat")
     student, _ = load_pair(run, "qat")
     qat.detach(student.cpu())
-    program, folder = FloatProgram(student), run.folder("compress")
+    words = steps_lexicon.carried(run)
+    program, folder = FloatProgram(student, words), run.folder("compress")
     harm = _harm(run, program, folder) if "mixed" in config.plans else {}
     plans: dict[str, Any] = {}
     packages: dict[str, Path] = {}
@@ -61,7 +62,7 @@ def compression(run: Run) -> dict[str, Any]:
     for name, milliseconds in _speeds(run, packages, config).items():
         plans[name]["executor_ms_per_text"] = milliseconds
     told = {name: {"6": harm[name, 6], "4": harm[name, 4]} for name in program.weights} if harm else {}
-    return {"plans": plans, "harm": told, "head": run.config.heads[0].name}
+    return {"plans": plans, "harm": told, "head": run.config.heads[0].name, "lexicon": words is not None}
 
 
 def _harm(run: Run, program: FloatProgram, folder: Path) -> dict[tuple[str, Bits], float]:

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from headway.coreml.features import Features
 from headway.coreml.mlprogram import ProgramOptions
 from headway.coreml.package import read_package
-from headway_trainer import qat
+from headway_trainer import qat, steps_lexicon
 from headway_trainer.data.golden import choose, encoded
 from headway_trainer.export.base import export_base
 from headway_trainer.half import HalfConfig
@@ -39,7 +39,8 @@ def half(run: Run) -> dict[str, Any]:
     path = run.folder("half") / "base.mlpackage"
     if path.exists():
         shutil.rmtree(path)
-    size = export_base(student, path, half=True).size_bytes
+    words = steps_lexicon.carried(run)
+    size = export_base(student, path, words, half=True).size_bytes
     package = read_package(path)
     ids, mask = probe(run)
     found = magnitudes(package, ids, mask)
@@ -51,6 +52,7 @@ def half(run: Run) -> dict[str, Any]:
     return {
         "rows": len(ids),
         "size_bytes": size,
+        "lexicon": words is not None,
         "limit": LARGEST_HALF,
         "masked": MASKED,
         "operations": len(found),

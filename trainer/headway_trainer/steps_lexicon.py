@@ -44,6 +44,17 @@ def held(run: Run) -> Lexicon | None:
     return Lexicon(qat.on_grid(table) if table.numel() > qat.SMALLEST_QUANTISED else table)
 
 
+def carried(run: Run) -> Lexicon | None:
+    """Return the lexicon that the configuration asks for, None if it asks for none.
+
+    Raises `RefusedError` (`train.order`) if its step has not run.
+    """
+    if not run.config.lexicon.buckets:
+        return None
+    run.needed("lexicon")
+    return held(run)
+
+
 @torch.no_grad()
 def values(run: Run, whole: Lexicon, of: LabelledSet, split: str) -> Tensor:
     """Return what the lexicon says of every text of a split, float32 [rows, labels of all taught sets]."""

@@ -48,7 +48,7 @@ def base(run: Run) -> dict[str, Any]:
     student, _ = load_pair(run, "qat")
     trained = {of.name: predictions(student, run.examples(of, "dev").ids, run.tokenizer.pad_id) for of in run.sets}
     student.cpu()
-    words = steps_lexicon.held(run)
+    words = steps_lexicon.carried(run)
     classifier = student.classifier.weight.detach().numpy().T.copy(), student.classifier.bias.detach().numpy().copy()
     qat.detach(student)
     package = run.folder("export-base") / "base.mlpackage"

@@ -7,7 +7,6 @@ It runs nothing: predictions are `headway.coreml`'s, and on a device Core ML's.
 
 from __future__ import annotations
 
-import copy
 import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -23,8 +22,9 @@ from torch import Tensor, nn
 
 from headway.contract.errors import RefusedError
 from headway_trainer import qat
+from headway_trainer.export.half import lexicon_for_half, student_for_half
 from headway_trainer.models.lexicon import Lexicon
-from headway_trainer.models.student import HALF_PAD_EMBEDDING, Student
+from headway_trainer.models.student import Student
 
 INPUT_IDS, ATTENTION_MASK, FEATURES = "input_ids", "attention_mask", "features"
 
@@ -59,7 +59,8 @@ def export_base(student: Student, to: Path, lexicon: Lexicon | None = None, *, h
     Raises `RefusedError` (`train.parity`) unless every int8 weight of the package, dequantised, equals the QAT weight
     in all bits; in float16, where weights and scales are rounded first, to 3 % of its row's largest.
     """
-    student = _with_half_pad(student) if half else student
+    if half:
+        student, lexicon = student_for_half(student), lexicon_for_half(lexicon) if lexicon else None
     package = quantised(converted(student.eval(), lexicon, half=half))
     package.save(str(to))
     found = dequantised(to)
@@ -153,14 +154,6 @@ def _compare(found: Mapping[str, Any], expected: Mapping[str, Any]) -> None:
         if not twins:
             raise mismatch(f"{name} is not in the package bit for bit")
         del left[twins[0]]
-
-
-def _with_half_pad(student: Student) -> Student:
-    """Return a copy whose `[PAD]` row is large enough that its int8 scale is no zero in float16."""
-    copied = copy.deepcopy(student)
-    with torch.no_grad():
-        copied.backbone.embeddings.word_embeddings.weight[copied.pad_id] = HALF_PAD_EMBEDDING
-    return copied
 
 
 def _compare_half(found: Mapping[str, Any], expected: Mapping[str, Any]) -> None:

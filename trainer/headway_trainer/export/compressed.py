@@ -23,6 +23,7 @@ from headway_trainer import qat
 from headway_trainer.compress import Bits, Matrix
 from headway_trainer.export.base import MATRIX_USERS, converted, dequantised, large_constants, mismatch, quantised
 from headway_trainer.export.palette import Palette, palette
+from headway_trainer.models.lexicon import Lexicon
 from headway_trainer.models.student import Student
 
 Float32 = NDArray[np.float32]
@@ -31,9 +32,9 @@ Float32 = NDArray[np.float32]
 class FloatProgram:
     """A student's program before compression, with its weight matrices by name (float32, latent)."""
 
-    def __init__(self, student: Student) -> None:
-        """Convert a student with latent weights, that is after `qat.detach`."""
-        self._package = converted(student.eval())
+    def __init__(self, student: Student, lexicon: Lexicon | None = None) -> None:
+        """Convert a student with latent weights, that is after `qat.detach`, and the lexicon it carries."""
+        self._package = converted(student.eval(), lexicon)
         self._palettes: dict[tuple[str, int], Palette] = {}
         users = large_constants(self._package)
         held = cto.get_weights_metadata(self._package, weight_threshold=qat.SMALLEST_QUANTISED)

@@ -144,7 +144,10 @@ def train(
             )
             w += deep * wide + columns[layer]
         share = np.float32(1.0 / size if mean else 1.0)
-        losses[epoch] = cross_entropy(blobs, blob_at[layers - 1], size, columns[layers - 1], labels, chosen, share, ups)
+        last, at_scores = part == len(sizes) - 1, blob_at[layers - 1]
+        losses[epoch] = cross_entropy(
+            blobs, at_scores, size, columns[layers - 1], labels, chosen, share, ups, last
+        )
         if kind == ADAM:  # the moments lack their factors (1 - beta), which move into rate and epsilon
             correction = math.sqrt(1 - keep2 ** (step + 1))
             scale = math.sqrt(1 - keep2)

@@ -47,9 +47,11 @@ def derive(kind: int, y: Flat, at: int, up: Flat, count: int, stride: int) -> No
 
 
 @inner
-def cross_entropy(y: Flat, at: int, count: int, width: int, labels: Any, rows: Any, share: Any, up: Flat) -> Any:
+def cross_entropy(
+    y: Flat, at: int, count: int, width: int, labels: Any, rows: Any, share: Any, up: Flat, wanted: bool
+) -> Any:
     """Write the gradient by the scores *y*, each sample weighing *share*, at the same place of *up*;
-    return the loss."""
+    return the loss where it is *wanted*."""
     loss = np.float32(0)
     for i in range(count):
         t = at + i * width
@@ -67,5 +69,6 @@ def cross_entropy(y: Flat, at: int, count: int, width: int, labels: Any, rows: A
             store(up, j, fma(load(up, j), scale, zero))
         label = t + labels[rows[i]]
         up[label] -= share
-        loss += share * (np.float32(math.log(whole)) - (y[label] - high))
+        if wanted:
+            loss += share * (np.float32(math.log(whole)) - (y[label] - high))
     return loss
