@@ -1,4 +1,4 @@
-"""The OpenAPI document, fuzzed: no request gets a 5xx, errors are problems, and no app's content reaches another's token."""
+"""The OpenAPI document, fuzzed: no 5xx, every error a problem, and nothing of an app for another app's token."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from hypothesis import HealthCheck, Phase, given, settings
 
+from headway.contract.digests import digest_of
 from headway.contract.problems import MEDIA_TYPE
 from headway_server.app import Server
 from headway_server.catalog import tokens
@@ -51,8 +52,7 @@ def fuzzed(prepared: dict[bool, Prepared], tmp_path_factory: pytest.TempPathFact
     """A server whose limits a fuzzer does not reach."""
     folder = tmp_path_factory.mktemp("fuzz") / "data"
     shutil.copytree(prepared[True].folder, folder)
-    generous = {"outcomes_burst": 100_000, "api_burst": 100_000, "login_failures_burst": 100_000}
-    return start(Settings(data_dir=folder, **generous), FakeClock())
+    return start(Settings(data_dir=folder, outcomes_burst=100_000, api_burst=100_000), FakeClock())
 
 
 @pytest.fixture(scope="module")
@@ -89,15 +89,15 @@ def furnish(server: Server, world: PublisherWorld) -> Owner:
     draft = world.draft_head(2, name=marker("head"))
     assert world.register_head(draft).status_code == 201
     head = world.draft_head(1)
-    upload = made("POST", "/uploads", digest="sha256:" + "5" * 64, size=100)
+    upload = digest_of(marker("upload").encode())
+    made("POST", "/uploads", digest=upload, size=100)
     actor = Actor("test", "-")
     token, text = tokens.create(server.ports, actor, app=world.app, scopes=SCOPES, note=marker("token"))
     ids = {
         "rollout": rollout,
-        "webhook": webhook.get("webhook", webhook).get("id", ""),
-        "digest": str(draft.target.head),
+        "webhook": webhook["id"],
+        "digest": draft.target.head,
         "token": token.id,
-        "upload": str(upload.get("id", "")),
         "name": "topic",
         "channel": "stable",
         "base_id": "kd",
@@ -105,16 +105,28 @@ def furnish(server: Server, world: PublisherWorld) -> Owner:
         "release": "1",
         "role": "heads-kd",
     }
-    own = {rollout, token.id, str(head.target.head), str(draft.target.head), draft.files["head.mlmodel"].decode()}
+    own = {
+        rollout,
+        token.id,
+        upload,
+        webhook["id"],
+        head.target.head,
+        draft.target.head,
+        draft.files["head.mlmodel"].decode(),
+    }
     return Owner(text, ids, frozenset({f"{world.app}zz", *own}))
 
 
-def fuzz(operation: Any, headers: dict[str, str], aim: Callable[[Any], None], secret: frozenset[str]) -> set[int]:
+def fuzz(
+    operation: Any, headers: dict[str, str], aim: Callable[[Any], None], secret: frozenset[str] = frozenset()
+) -> tuple[set[int], set[str]]:
     """Statuses of a few drawn requests of one operation, after ``aim`` chose what they are about.
 
-    Fails for a 5xx, for an error that is no problem document, and for an answer with any of ``secret`` in it.
+    The second are those of ``secret`` that stood in an answer. Fails for a 5xx and for an error that is no problem
+    document.
     """
     statuses: set[int] = set()
+    leaked: set[str] = set()
 
     @EXAMPLES
     @given(case=operation.as_strategy())
@@ -128,11 +140,10 @@ def fuzz(operation: Any, headers: dict[str, str], aim: Callable[[Any], None], se
         # What was asked for by its id may be named in a refusal; it tells the caller nothing new.
         asked = {str(value) for value in (case.path_parameters or {}).values()}
         said = answer.content.decode("utf-8", "replace") + repr(dict(answer.headers))
-        found = [text for text in secret - asked if text in said]
-        assert not found, (operation.label, answer.status_code, found)
+        leaked.update(text for text in secret - asked if text in said)
 
     one()
-    return statuses
+    return statuses, leaked
 
 
 def aimed(app: str, ids: Mapping[str, str]) -> Callable[[Any], None]:
@@ -161,7 +172,7 @@ def test_no_request_breaks_the_server(fuzzed: Server, prepared: dict[bool, Prepa
     """Requests of every operation with a token that may do everything."""
     headers = {"Authorization": f"Bearer {prepared[True].admin}"}
     aim = aimed("reader", {})
-    seen = {operation.label: fuzz(operation, headers, aim, frozenset()) for operation in operations_of(fuzzed)}
+    seen = {operation.label: fuzz(operation, headers, aim)[0] for operation in operations_of(fuzzed)}
     assert len(seen) >= 30
     assert sum(1 for statuses in seen.values() if any(status < 300 for status in statuses)) >= 10
 
@@ -173,20 +184,17 @@ def test_nothing_of_an_app_reaches_the_token_of_another(
     """Every operation, under one's own app and under the other's, with the other's ids: no answer holds its texts."""
     me, them = owners[mine], owners[other]
     for operation in operations_of(fuzzed):
-        scoped = "{app}" in operation.label
-        fuzz(operation, me.headers, aimed(mine, them.ids), them.markers)
-        refused = fuzz(operation, me.headers, aimed(other, them.ids), them.markers)
-        assert not scoped or all(status >= 400 for status in refused), (operation.label, refused)
+        _, leaked = fuzz(operation, me.headers, aimed(mine, them.ids), them.markers)
+        assert not leaked, (operation.label, leaked)
+        statuses, leaked = fuzz(operation, me.headers, aimed(other, them.ids), them.markers)
+        assert not leaked, (operation.label, leaked)
+        assert "{app}" not in operation.label or min(statuses) >= 400, (operation.label, statuses)
 
 
-def test_the_markers_are_seen_by_their_owner(fuzzed: Server, owners: dict[str, Owner]) -> None:
-    """The search above would find them: the same answers to the app's own token do hold its texts."""
-    owner = owners["reader"]
-    found = set()
+def test_the_markers_are_there_to_be_found(fuzzed: Server, owners: dict[str, Owner]) -> None:
+    """The search above is no empty one: answers to the app's own token do hold its texts."""
+    owner, found = owners["reader"], set()
     for operation in operations_of(fuzzed):
         if operation.method.upper() == "GET":
-            try:
-                fuzz(operation, owner.headers, aimed("reader", owner.ids), owner.markers)
-            except AssertionError:
-                found.add(operation.label)
-    assert len(found) >= 8, found
+            found |= fuzz(operation, owner.headers, aimed("reader", owner.ids), owner.markers)[1]
+    assert len(found) >= 5, found
