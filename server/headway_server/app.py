@@ -37,8 +37,6 @@ from headway_server.signing.files import FileSigner
 from headway_server.signing.secret import FileSecret
 from headway_server.storage.filesystem import FilesystemStore
 from headway_server.storage.memory import MemoryStore
-from headway_server.storage.s3 import S3Location, S3Store
-from headway_server.storage.s3_staging import S3Staging
 from headway_server.storage.staging import FolderStaging, MemoryStaging
 
 if TYPE_CHECKING:
@@ -81,6 +79,9 @@ def make_store(settings: Settings) -> PublicStore:
     """The public tree's storage that ``settings`` ask for."""
     if settings.storage == "filesystem":
         return FilesystemStore(settings.public_dir)
+    # Here and not above: without a bucket nobody needs boto3 in memory.
+    from headway_server.storage.s3 import S3Location, S3Store
+
     location = S3Location(
         bucket=settings.s3_bucket,
         prefix=settings.s3_prefix,
@@ -98,10 +99,13 @@ def make_staging(settings: Settings, store: PublicStore) -> Staging:
     match store:
         case FilesystemStore():
             return FolderStaging(store)
-        case S3Store():
-            return S3Staging(store, presigned=settings.s3_presigned_uploads)
         case MemoryStore():
             return MemoryStaging(store)
+    from headway_server.storage.s3 import S3Store
+    from headway_server.storage.s3_staging import S3Staging
+
+    if isinstance(store, S3Store):
+        return S3Staging(store, presigned=settings.s3_presigned_uploads)
     raise ValueError("give a staging place for a store of another kind")
 
 
