@@ -11,15 +11,17 @@ from typing import Any
 
 import numpy as np
 
-from headway.coreml.fleet.jobs import FleetJob, FleetResult, Prepared, empty_weights, prepare
+from headway.coreml.fleet.jobs import FleetJob, FleetResult, Heads, Prepared, prepare
 from headway.coreml.fleet.training import Engine
-from headway.coreml.head import HeadWeights
 from headway.coreml.update.errors import MLModelError, update_error
 from headway.coreml.update.samples import samples_of
 from headway.coreml.update.semantics import DEFAULT_SEMANTICS, Semantics
 from headway.coreml.update.trainer import Trainer
 
 __all__ = ["train_fleet"]
+
+_PIECE = 64
+"""So many jobs a thread takes at a time: enough for Python's part to be small beside the training."""
 
 
 def train_fleet(
@@ -31,19 +33,15 @@ def train_fleet(
     rounding.  A job that cannot be trained has an error in its result; the others are not touched by it.  The jobs are
     shared out among *workers* threads, which run side by side: the compiled engine does not hold Python's lock.
     """
-    jobs, workers, engine = list(jobs), max(1, workers), Engine(semantics)
+    jobs, workers = list(jobs), max(1, workers)
+    engine, heads = Engine(semantics), Heads()
+    size = max(1, min(_PIECE, -(-len(jobs) // (4 * workers))))
 
-    def train(item: Prepared | MLModelError) -> FleetResult:
-        return FleetResult(error=item) if isinstance(item, MLModelError) else _train(item, engine, semantics)
+    def share(begin: int) -> list[FleetResult]:
+        return _train(list(prepare(jobs[begin : begin + size], heads)), engine, semantics)
 
-    def share(number: int) -> list[FleetResult]:
-        return [train(item) for item in prepare(jobs[number::workers])]
-
-    results = [FleetResult()] * len(jobs)
     with _one_thread_each() if workers > 1 else nullcontext(), ThreadPoolExecutor(workers) as pool:
-        for number, found in enumerate(pool.map(share, range(workers))):
-            results[number::workers] = found
-    return results
+        return [result for found in pool.map(share, range(0, len(jobs), size)) for result in found]
 
 
 def _one_thread_each() -> AbstractContextManager[Any]:
@@ -54,14 +52,20 @@ def _one_thread_each() -> AbstractContextManager[Any]:
     return limits
 
 
-def _train(job: Prepared, engine: Engine, semantics: Semantics) -> FleetResult:
-    into = empty_weights(job.shapes)
-    if job.stack is not None:
-        return engine.train(job, into)
-    return _train_one(job, semantics, into)
+def _train(items: Sequence[Prepared | MLModelError], engine: Engine, semantics: Semantics) -> list[FleetResult]:
+    """Train what can be trained: dense stacks together, other heads one by one."""
+    stacks = [item for item in items if isinstance(item, Prepared) and item.stack is not None]
+    trained = iter(engine.train(stacks))
+    results: list[FleetResult] = []
+    for item in items:
+        if isinstance(item, MLModelError):
+            results.append(FleetResult(error=item))
+        else:
+            results.append(next(trained) if item.stack is not None else _train_one(item, semantics))
+    return results
 
 
-def _train_one(job: Prepared, semantics: Semantics, into: HeadWeights) -> FleetResult:
+def _train_one(job: Prepared, semantics: Semantics) -> FleetResult:
     """Train one job with the single engine."""
     model = job.job.model
     head = model.head()
@@ -79,6 +83,5 @@ def _train_one(job: Prepared, semantics: Semantics, into: HeadWeights) -> FleetR
         trainer.check_finite()
     except MLModelError as error:
         return FleetResult(error=error)
-    for key, values in into.items():
-        values[...] = trainer.weights[key]
-    return FleetResult(into, tuple(losses))
+    weights = {key: np.array(trainer.weights[key], dtype=np.float32) for key in model.trainable_keys}
+    return FleetResult(weights, tuple(losses))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -18,7 +18,7 @@ from headway.coreml.update.plan import TrainingPlan
 from headway.coreml.update.trainer import split_chain
 from headway.coreml.weights import Float32
 
-__all__ = ["FleetJob", "FleetResult", "Prepared", "Stack", "empty_weights", "prepare", "stack_of"]
+__all__ = ["FleetJob", "FleetResult", "Heads", "Prepared", "Stack", "prepare", "stack_of"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -77,21 +77,8 @@ class Prepared:
         """Number of samples."""
         return len(self.labels)
 
-    @property
-    def shapes(self) -> dict[str, tuple[int, ...]]:
-        """Shapes of the weights that training gives, by key."""
-        if self.stack is not None:
-            return self.stack.shapes
-        model = self.job.model
-        return {key: model.weights[key].shape for key in model.trainable_keys}
 
-
-def empty_weights(shapes: Mapping[str, tuple[int, ...]]) -> HeadWeights:
-    """Return arrays of *shapes* to be written to."""
-    return {key: np.empty(shape, dtype=np.float32) for key, shape in shapes.items()}
-
-
-class _Heads:
+class Heads:
     """What depends on the head alone, computed once per model object."""
 
     def __init__(self) -> None:
@@ -99,6 +86,7 @@ class _Heads:
         self._stacks: dict[int, Stack | None] = {}
 
     def plan(self, job: FleetJob) -> TrainingPlan:
+        """Return the plan of *job*."""
         if job.plan is not None:
             return job.plan
         if id(job.model) not in self._plans:
@@ -106,14 +94,17 @@ class _Heads:
         return self._plans[id(job.model)]
 
     def stack(self, model: MLModel, plan: TrainingPlan) -> Stack | None:
+        """Return the dense stack that *model* is, if any."""
         if id(model) not in self._stacks:
             self._stacks[id(model)] = stack_of(model, plan)
         return self._stacks[id(model)]
 
 
-def prepare(jobs: Iterable[FleetJob]) -> Iterator[Prepared | MLModelError]:
-    """Check the samples of each of *jobs* in turn; a job that cannot be trained gives its error in its place."""
-    heads = _Heads()
+def prepare(jobs: Iterable[FleetJob], heads: Heads) -> Iterator[Prepared | MLModelError]:
+    """Check the samples of each of *jobs* in turn; a job that cannot be trained gives its error in its place.
+
+    Whether labels are classes of the head is left to the training, which reads them all anyway.
+    """
     for job in jobs:
         try:
             yield _prepare(job, heads)
@@ -121,7 +112,7 @@ def prepare(jobs: Iterable[FleetJob]) -> Iterator[Prepared | MLModelError]:
             yield error
 
 
-def _prepare(job: FleetJob, heads: _Heads) -> Prepared:
+def _prepare(job: FleetJob, heads: Heads) -> Prepared:
     plan = heads.plan(job)
     stack = heads.stack(job.model, plan)
     features = _own(job.features, np.float32)
@@ -137,15 +128,13 @@ def _own(values: NDArray[Any], dtype: type[Any]) -> NDArray[Any]:
 
 
 def _check(features: Float32, labels: NDArray[Any], stack: Stack) -> None:
-    width, classes = stack.widths[0], stack.widths[-1]
+    width = stack.widths[0]
     fits = features.ndim == 2 and features.shape == (len(labels), width) and len(labels) > 0
     if not fits or labels.dtype.kind not in "iu":
         raise feature_error(
             f"The samples are {list(features.shape)} features and {len(labels)} {labels.dtype} labels.",
             f"Give float32 [n, {width}] and n integers.",
         )
-    if _own(labels, np.int64).view(np.uint64).max() >= classes:  # a negative label is a huge one here
-        raise feature_error("A label is no class of the head.", f"Labels are 0 to {classes - 1}.")
 
 
 def stack_of(model: MLModel, plan: TrainingPlan) -> Stack | None:

@@ -14,18 +14,28 @@ import math
 from typing import Any
 
 import numpy as np
+from numba import carray
 
 from headway.coreml.fleet.pointwise import activate, cross_entropy, derive
 from headway.coreml.fleet.products import combine, gather, padded, products
 from headway.coreml.fleet.steps import ADAM, PLAIN, descend, descend_samples
-from headway.coreml.fleet.vectors import LANES, compiled, load, splat, store
+from headway.coreml.fleet.vectors import LANES, compiled, load, pointer, splat, store
 
-__all__ = ["NEVER", "train"]
+__all__ = ["NEVER", "NOT_FINITE", "NO_CLASS", "TRAINED", "train_group"]
 
+TRAINED, NOT_FINITE, NO_CLASS = 0, 1, 2
 NEVER = -1e30
 """The score of a class that is only padding."""
 
 Flat = Any  # a float32 array [n]; numba knows the type of every argument, mypy need not
+
+
+@compiled
+def aligned(count: int) -> Any:
+    """Return *count* zeros that begin at a cache line, so that no vector lies across two."""
+    room = np.zeros(count + LANES, dtype=np.float32)
+    skip = -room.ctypes.data // 4 % LANES
+    return room[skip : skip + count]
 
 
 @compiled
@@ -68,7 +78,7 @@ def train(
         blob_at[layer + 1] = blob_at[layer] + (batch + 1) * columns[layer]
     ins, outs, stride, many = padded(widths[0], 2 * LANES), padded(widths[1], 4), columns[0], padded(n, 4)
 
-    x = np.zeros(many * ins, dtype=np.float32)
+    x = aligned(many * ins)
     lines = features.reshape(-1)
     for i in range(features.shape[0]):
         whole = widths[0] // LANES * LANES
@@ -80,8 +90,9 @@ def train(
     ones = np.ones(many, dtype=np.float32)
     gram, start = ones[:0], ones[:0]
     if sampled:
-        gram = np.empty(many * many, dtype=np.float32)
-        start = np.full(many * stride, np.float32(NEVER if layers == 1 else 0), dtype=np.float32)
+        gram = aligned(many * many)
+        start = aligned(many * stride)
+        start[:] = np.float32(NEVER if layers == 1 else 0)
         for i in range(0, n, 16):  # so many samples stay in the first-level cache
             some, part = places[i:], min(16, n - i)
             products(x, some, part, x, i * ins, many - i, ins, ones, 0, gram, i * many + i, many)
@@ -92,14 +103,14 @@ def train(
         before = many * stride
     else:
         before = outs * ins + stride
-    weights = np.zeros(before + len(others), dtype=np.float32)
+    weights = aligned(before + len(others))
     if not sampled:
         weights[: outs * ins] = w0
         weights[outs * ins : before] = b0
     weights[before:] = others
-    first = np.zeros(len(weights) if kind != PLAIN else 0, dtype=np.float32)
-    second = np.zeros(len(weights) if kind == ADAM else 0, dtype=np.float32)
-    blobs, ups = np.zeros(blob_at[layers], dtype=np.float32), np.zeros(blob_at[layers], dtype=np.float32)
+    first = aligned(len(weights) if kind != PLAIN else 0)
+    second = aligned(len(weights) if kind == ADAM else 0)
+    blobs, ups = aligned(blob_at[layers]), aligned(blob_at[layers])
     blobs[blob_at[layers - 1] :] = np.float32(NEVER)
     nothing = np.zeros(max(columns.max(), ins), dtype=np.float32)
     still = np.zeros(batch + 2, dtype=np.int64)
@@ -145,9 +156,7 @@ def train(
             w += deep * wide + columns[layer]
         share = np.float32(1.0 / size if mean else 1.0)
         last, at_scores = part == len(sizes) - 1, blob_at[layers - 1]
-        losses[epoch] = cross_entropy(
-            blobs, at_scores, size, columns[layers - 1], labels, chosen, share, ups, last
-        )
+        losses[epoch] = cross_entropy(blobs, at_scores, size, columns[layers - 1], labels, chosen, share, ups, last)
         if kind == ADAM:  # the moments lack their factors (1 - beta), which move into rate and epsilon
             correction = math.sqrt(1 - keep2 ** (step + 1))
             scale = math.sqrt(1 - keep2)
@@ -224,3 +233,65 @@ def train(
     for j in range(len(losses)):
         bad += np.float32(0) * losses[j]
     return bool(bad == 0)
+
+
+@compiled
+def train_group(
+    sampled: bool,
+    kind: int,
+    addresses: Any,
+    count: int,
+    labels: Any,
+    rows: Any,
+    sizes: Any,
+    w0: Flat,
+    b0: Flat,
+    others: Flat,
+    widths: Any,
+    activations: Any,
+    rate: float,
+    keep: float,
+    keep2: float,
+    eps: float,
+    hat: bool,
+    mean: bool,
+    losses: Any,
+    out_w: Any,
+    out_b: Any,
+    out_others: Any,
+    states: Any,
+) -> None:
+    """Train heads that differ only in their samples, as :func:`train`; there is one row per head in what they fill.
+
+    *addresses* are those of float32 features ``[count, widths[0]]``, which must stay alive meanwhile.  *states* gets
+    one of TRAINED, NOT_FINITE and NO_CLASS.
+    """
+    for job in range(len(addresses)):
+        states[job] = TRAINED
+        for i in range(labels.shape[1]):
+            if not 0 <= labels[job, i] < widths[-1]:
+                states[job] = NO_CLASS
+        if states[job] == TRAINED and not train(
+            sampled,
+            kind,
+            carray(pointer(addresses[job]), (count, widths[0]), np.float32),
+            labels[job],
+            rows,
+            sizes,
+            w0,
+            b0,
+            others,
+            widths,
+            activations,
+            rate,
+            keep,
+            keep2,
+            eps,
+            hat,
+            mean,
+            losses[job],
+            out_w[job],
+            out_b[job],
+            out_others[job],
+        ):
+            states[job] = NOT_FINITE

@@ -24,6 +24,14 @@ def _up(value: int, to: int) -> int:
     return -(-value // to) * to
 
 
+def _aligned(values: Float32) -> Float32:
+    """Return a copy that begins at a cache line, so that no vector lies across two."""
+    room = np.empty(len(values) + LANES, dtype=np.float32)
+    skip = -room.__array_interface__["data"][0] // 4 % LANES
+    room[skip : skip + len(values)] = values
+    return room[skip : skip + len(values)]
+
+
 @dataclass(frozen=True, eq=False)
 class Padded:
     """The first layer's *kernel* and *bias*, all others in *inner*, and the stack's *widths* and *activations*."""
@@ -49,19 +57,27 @@ class Padded:
             parts += [laid.reshape(-1), tail]
         inner = np.concatenate([np.empty(0, dtype=np.float32), *parts[2:]])
         kinds = np.array([_ACTIVATIONS[kind] for kind in stack.activations], dtype=np.int64)
-        return cls(stack, parts[0], parts[1], inner, np.array(stack.widths, dtype=np.int64), kinds)
+        return cls(stack, _aligned(parts[0]), parts[1], inner, np.array(stack.widths, dtype=np.int64), kinds)
 
-    def unpack(self, inner: Float32, into: HeadWeights) -> None:
-        """Write the layers after the first, as they lie in *inner*, *into* arrays by key."""
+    def unpack(self, kernel: Float32, bias: Float32, inner: Float32) -> HeadWeights:
+        """Return weights by key: the first layer's as they are, the others copied from where they lie in *inner*."""
+        first = self.stack.names[0]
+        into: HeadWeights = {f"{first}.weights": kernel, f"{first}.biases": bias}
+        if len(inner):
+            self._unpack_inner(inner, into)
+        return into
+
+    def _unpack_inner(self, inner: Float32, into: HeadWeights) -> None:
+        shapes = self.stack.shapes
         offset = 0
         for layer, (name, (rows, columns)) in enumerate(zip(self.stack.names, _shapes(self.stack), strict=True)):
             if not layer:
                 continue
-            kernel, bias = into[f"{name}.weights"], into[f"{name}.biases"]
+            height, width = shapes[f"{name}.weights"]
             laid = inner[offset : offset + rows * columns].reshape(rows, columns)
-            kernel[...] = laid[: kernel.shape[0], : kernel.shape[1]]
+            into[f"{name}.weights"] = laid[:height, :width].copy()
             offset += rows * columns
-            bias[...] = inner[offset : offset + len(bias)]
+            into[f"{name}.biases"] = inner[offset : offset + height].copy()
             offset += _columns(self.stack.widths, layer)
 
 

@@ -27,6 +27,7 @@ __all__ = [
     "inner",
     "largest",
     "load",
+    "pointer",
     "root",
     "splat",
     "spread",
@@ -107,6 +108,16 @@ def load(_typing: Any, array: Any, _place: Any) -> Any:
         return builder.load(_pointer(context, builder, signature, arguments), align=4)
 
     return _vector(array, types.intp), make
+
+
+@intrinsic  # type: ignore[untyped-decorator]
+def pointer(_typing: Any, _address: Any) -> Any:
+    """Return the address, an integer, as a pointer."""
+
+    def make(_context: Any, builder: Any, _signature: Any, arguments: Any) -> Any:
+        return builder.inttoptr(arguments[0], ir.IntType(8).as_pointer())
+
+    return types.voidptr(types.intp), make
 
 
 @intrinsic  # type: ignore[untyped-decorator]
