@@ -109,6 +109,19 @@ def test_a_label_without_rows_is_named(desk: Path) -> None:
     assert "No row of train has the label travel" in error.message
 
 
+@pytest.mark.parametrize(
+    ("old", "new", "said"),
+    [
+        ("epochs = 2, batch", "epochs = 0, batch", "teacher: finetune: epochs"),
+        ("steps = 6", "steps = -1", "general: steps"),
+    ],
+)
+def test_training_for_less_than_nothing_is_refused(desk: Path, old: str, new: str, said: str) -> None:
+    edit(desk, "run.toml", old, new)
+    with pytest.raises(RefusedError, match=said):
+        read_config(desk / "run.toml")
+
+
 def test_one_class_is_refused(desk: Path) -> None:
     edit(desk, "run.toml", 'labels = ["film", "music", "travel"]', 'labels = ["film"]')
     with pytest.raises(RefusedError, match="two labels"):

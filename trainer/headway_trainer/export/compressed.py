@@ -41,7 +41,8 @@ class FloatProgram:
         self.weights: dict[str, Float32] = {
             name: np.asarray(entry.val, dtype=np.float32)
             for name, entry in held.items()
-            if not users[name].isdisjoint(MATRIX_USERS)
+            # Its metadata begin at the threshold itself, its compression above it.
+            if not users[name].isdisjoint(MATRIX_USERS) and entry.val.size > qat.SMALLEST_QUANTISED
         }
 
     @property
