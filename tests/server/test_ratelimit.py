@@ -15,6 +15,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
+from sqlalchemy import text
 
 from headway.contract.problems import MEDIA_TYPE
 from headway_server.app import Server, make_ports
@@ -27,6 +28,8 @@ from headway_server.ports import Actor
 
 from .backends import Backend, free_port
 from .world import PublisherWorld
+
+SOURCES = text("SELECT key FROM rate_limits WHERE key NOT LIKE 'api/%'")
 
 
 class Time:
@@ -106,12 +109,12 @@ def test_no_address_is_stored_and_full_buckets_go(server: Server) -> None:
     one.wait_s("203.0.113.7")
     engine = server.ports.database.engine  # type: ignore[attr-defined]
     with engine.connect() as connection:
-        rows = connection.exec_driver_sql("SELECT key FROM rate_limits WHERE key NOT LIKE 'api/%'").all()
+        rows = connection.execute(SOURCES).all()
     assert len(rows) == 1
     assert "203.0.113.7" not in str(rows)
     forget_full(server.ports, clock.now + 120)
     with engine.connect() as connection:
-        assert connection.exec_driver_sql("SELECT key FROM rate_limits WHERE key NOT LIKE 'api/%'").all() == []
+        assert connection.execute(SOURCES).all() == []
 
 
 @pytest.mark.parametrize(
