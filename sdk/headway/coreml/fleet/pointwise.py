@@ -7,7 +7,20 @@ from typing import Any
 
 import numpy as np
 
-from headway.coreml.fleet.vectors import LANES, add, exponential, fma, gate, inner, largest, load, splat, store, total
+from headway.coreml.fleet.vectors import (
+    LANES,
+    add,
+    exponential,
+    fma,
+    gate,
+    inner,
+    lane,
+    largest,
+    load,
+    splat,
+    store,
+    total,
+)
 
 __all__ = ["RELU", "SIGMOID", "TANH", "activate", "cross_entropy", "derive"]
 
@@ -64,11 +77,9 @@ def cross_entropy(
             store(up, j, e)
             mass = add(mass, e)
         whole = total(mass)
-        scale, zero = splat(share / whole), splat(np.float32(0))
-        for j in range(t, t + width, LANES):
-            store(up, j, fma(load(up, j), scale, zero))
-        label = t + labels[rows[i]]
-        up[label] -= share
+        scale, label = splat(share / whole), t + labels[rows[i]]
+        for j in range(t, t + width, LANES):  # written as whole vectors: a single number would hold up their readers
+            store(up, j, fma(load(up, j), scale, lane(label - j, -share)))
         if wanted:
             loss += share * (np.float32(math.log(whole)) - (y[label] - high))
     return loss

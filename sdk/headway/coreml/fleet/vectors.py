@@ -25,6 +25,7 @@ __all__ = [
     "fma",
     "gate",
     "inner",
+    "lane",
     "largest",
     "load",
     "pointer",
@@ -98,6 +99,22 @@ def _pointer(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
 def _call(builder: Any, name: str, result: Any, arguments: Any, flags: tuple[str, ...] = ()) -> Any:
     kind = ir.FunctionType(result, [argument.type for argument in arguments])
     return builder.call(builder.module.declare_intrinsic(name, fnty=kind), arguments, fastmath=flags)
+
+
+@intrinsic  # type: ignore[untyped-decorator]
+def lane(_typing: Any, _place: Any, _value: Any) -> Any:
+    """Return *value* in the lane *place* and 0 in all others; in all where *place* is no lane."""
+
+    def make(_context: Any, builder: Any, _signature: Any, arguments: Any) -> Any:
+        def everywhere(value: Any, kind: Any) -> Any:
+            first = builder.insert_element(ir.Constant(kind, ir.Undefined), value, ir.Constant(ir.IntType(32), 0))
+            return builder.shuffle_vector(first, first, ir.Constant(_INTEGERS, [0] * LANES))
+
+        place = everywhere(builder.trunc(arguments[0], ir.IntType(32)), _INTEGERS)
+        here = builder.icmp_signed("==", place, ir.Constant(_INTEGERS, list(range(LANES))))
+        return builder.select(here, everywhere(arguments[1], _VECTOR), _constant(0.0))
+
+    return _vector(types.intp, types.float32), make
 
 
 @intrinsic  # type: ignore[untyped-decorator]
