@@ -134,7 +134,8 @@ def main() -> None:
     load = ", ".join(f"{value:.1f}" for value in os.getloadavg())
     about = f"{platform.machine()}, {os.cpu_count()} cores, load {load}, numpy {np.__version__}"
     title = "Heads trained per second of one core, and ratios to the plain PyTorch loop."
-    text = "\n".join([title, f"{about}; best of {chosen.rounds} rounds.", "", *lines, ""])
+    note = "The last column is by the clock and means something only where the load is about 1, this program's own."
+    text = "\n".join([title, f"{about}; best of {chosen.rounds} rounds.", note, "", *lines, ""])
     print("\n" + text)
     if chosen.save is not None:
         chosen.save.write_text(text, encoding="utf-8")
