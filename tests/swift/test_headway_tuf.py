@@ -22,10 +22,10 @@ PROGRAM = ROOT / "ios_fixtures" / ".build" / "debug" / "headway-tuf"
 NOT_SHARED = {"test_missing_options_are_usage_errors", "test_the_program_runs_as_a_process"}
 
 if not PROGRAM.exists():
-    pytest.skip("the Swift package has not been built", allow_module_level=True)
+    pytest.skip("the Swift package has not been built: make swift", allow_module_level=True)
 _PROBE = [PROGRAM, "--metadata-dir", "none", "--metadata-url", "http://127.0.0.1:9/", "refresh"]
 if b"cannot_verify" in subprocess.run(_PROBE, capture_output=True, timeout=60, check=False).stderr:
-    pytest.skip("the Swift package was built without libcrypto", allow_module_level=True)
+    pytest.skip("Swift was built without libcrypto: install libssl-dev, then make swift", allow_module_level=True)
 
 
 def run(arguments: list[str]) -> int:

@@ -55,7 +55,7 @@ class Lexicon(nn.Module):
 
 
 def _hashed(ids: Tensor, mask: Tensor, buckets: int) -> tuple[Tensor, Tensor]:
-    """Return buckets and mask [n, 3t - 3] of all n-grams up to three tokens:."""
+    """Return buckets and mask [n, 3t - 3] of all n-grams of one, two and three tokens."""
     two = torch.remainder(ids[:, :-1] * _TWO + ids[:, 1:], buckets)
     three = torch.remainder(two[:, :-1] * _THREE + ids[:, 2:], buckets)
     found = torch.cat([torch.remainder(ids * _ONE, buckets), two, three], dim=1)
