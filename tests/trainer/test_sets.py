@@ -16,8 +16,9 @@ pytest.importorskip("coremltools", reason="exporting needs the extra sim")
 from headway.contract.errors import RefusedError
 from headway_trainer.config import read_config
 from headway_trainer.data.batches import epoch_batches
-from headway_trainer.data.examples import Examples
+from headway_trainer.data.examples import UNLABELLED, Examples
 from headway_trainer.data.mixing import Mixture
+from headway_trainer.distil_task import TaskConfig, label_loss, soft_loss
 from headway_trainer.pipeline import run_steps
 from headway_trainer.run import Places, Run
 
@@ -34,6 +35,7 @@ labels = ["film", "music", "travel"]
 train = "train.tsv"
 dev = "dev.tsv"
 test = "test.tsv"
+max_dev_rows = 12
 title = "KdConv domains"
 licence = "Apache-2.0"
 
@@ -63,9 +65,22 @@ licence = "Apache-2.0"
 [[data.unlabelled]]"""
 
 
+PARTS = (
+    ("golden_rows = 9", "golden_rows = 9\nhead_rows = 30"),
+    ("finetune = { epochs = 2,", "answers = 25\nfinetune = { epochs = 2, round_steps = 3,"),
+    ("[task]", "[task]\nround_steps = 5\nhidden_weight = 0.0\nattention_weight = 0.0"),
+    ("[qat]", "[qat]\nhidden_weight = 0.0\nattention_weight = 0.0"),
+)
+"""What a run over large sets saves on: parts of rows, of epochs and of the teacher's answers."""
+
+
 def config_text() -> str:
     before, rest = CONFIG.split("[data]\n", 1)
-    return before + SETS.lstrip() + rest.split("[[data.unlabelled]]", 1)[1]
+    text = before + SETS.lstrip() + rest.split("[[data.unlabelled]]", 1)[1]
+    for whole, part in PARTS:
+        assert text.count(whole) == 1, whole
+        text = text.replace(whole, part)
+    return text
 
 
 @pytest.fixture(scope="module")
@@ -109,6 +124,37 @@ def test_every_set_has_its_heads_and_figures(shared: tuple[Run, dict[str, Any]])
     assert found["parity-topic-2"]["test"]["rows"] == rows["parity"]["splits"]["test"]["rows"]
     labels = json.loads((run.folder("release") / "heads/length-topic-1/labels.json").read_text("utf-8"))
     assert labels == ["long", "short"]
+
+
+def test_parts_of_rows_answers_and_epochs_are_taken_as_configured(shared: tuple[Run, dict[str, Any]]) -> None:
+    run, facts = shared
+    rows = facts["prepare"]["sets"]["topic"]["splits"]
+    assert rows["dev"]["rows"] == 12
+    assert rows["test"]["rows"] > 12, "test is always whole"
+    # 25 of each set's labelled rows, and every piece of them: those have no label of their own.
+    assert facts["distil-task"]["rows"] - facts["distil-task"]["answered"] == rows["train"]["rows"] - 25 + 40 - 25
+    assert len(facts["teacher"]["curve"]) == 2 * 3
+    assert len(facts["distil-task"]["curve"]) == 2 * 5
+    card = json.loads((run.folder("release") / "heads/topic-topic-1/card.json").read_text("utf-8"))
+    assert f"train (30 of {rows['train']['rows']}, by chance)" in card["fitted_on"]
+
+
+def test_states_cannot_be_matched_with_part_of_the_answers(workshop: Any) -> None:
+    path = workshop.corpora / "both.toml"
+    path.write_text(config_text().replace("hidden_weight = 0.0", "hidden_weight = 0.1", 1), "utf-8")
+    with pytest.raises(RefusedError, match="every row") as caught:
+        read_config(path)
+    assert caught.value.code == "train.config"
+
+
+def test_a_row_without_an_answer_teaches_by_its_label_alone() -> None:
+    found = torch.tensor([[2.0, 0.0], [0.5, 1.0], [0.0, 3.0]])
+    told = torch.tensor([[3.0, 1.0], [torch.nan, torch.nan], [0.0, 2.0]])
+    labels = torch.tensor([0, 1, UNLABELLED])
+    config = TaskConfig(alpha=0.4, temperature=2.0)
+    soft, hard = soft_loss(found[[0, 2]], told[[0, 2]], 2.0), torch.nn.functional.cross_entropy
+    expected = 0.4 * soft * 2 / 3 + (0.6 * hard(found[:1], labels[:1]) + hard(found[1:2], labels[1:2])) / 2
+    assert torch.allclose(label_loss(found, told, labels, config), expected)
 
 
 def test_the_gate_judges_every_taught_set(shared: tuple[Run, dict[str, Any]]) -> None:

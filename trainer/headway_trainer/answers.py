@@ -1,4 +1,4 @@
-"""The teacher's answers for every training row, computed once and kept in memory.
+"""The teacher's answers for the training rows, computed once and kept in memory.
 
 Hidden states and attentions are kept as float16: 12,321 utterances take about a gigabyte.
 """
@@ -21,7 +21,10 @@ from headway_trainer.progress import Progress
 
 @dataclass(frozen=True, slots=True)
 class Answers:
-    """logits [rows, K]; per row hidden [layers+1, t, width] and attentions [layers, heads, t, t], or no details."""
+    """logits [rows, K], not a number for a row it was not asked about, and what it computed on the way.
+
+    Per row hidden [layers+1, t, width] and attentions [layers, heads, t, t], or no details.
+    """
 
     logits: Tensor
     hidden: Sequence[Tensor]
@@ -38,13 +41,22 @@ class Answers:
 
 
 @torch.no_grad()
-def ask(teacher: Teacher, ids: Sequence[Sequence[int]], pad_id: int, layers: int, heads: int, details: bool) -> Answers:
-    """Run the teacher over all rows for a student of `layers` and `heads`; `details` keeps states and attentions."""
+def ask(
+    teacher: Teacher,
+    ids: Sequence[Sequence[int]],
+    pad_id: int,
+    layers: int,
+    heads: int,
+    details: bool,
+    asked: Sequence[int] | None = None,
+) -> Answers:
+    """Run the teacher for a student of `layers` and `heads`; `details` keeps states and attentions, `asked` is all."""
     teacher.eval()
     hidden: list[Tensor] = [torch.empty(0)] * len(ids)
     attentions: list[Tensor] = [torch.empty(0)] * len(ids)
-    logits = torch.empty(len(ids), teacher.classifier.out_features)
-    batches = ordered_batches([len(row) for row in ids], 64)
+    logits = torch.full((len(ids), teacher.classifier.out_features), torch.nan)
+    chosen = range(len(ids)) if asked is None else asked
+    batches = [[chosen[i] for i in batch] for batch in ordered_batches([len(ids[row]) for row in chosen], 64)]
     progress = Progress("teacher's answers", len(batches))
     for rows in batches:
         batch = collate(ids, rows, pad_id)

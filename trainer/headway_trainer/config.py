@@ -82,10 +82,15 @@ class DataConfig:
 
 @dataclass(frozen=True, slots=True)
 class TeacherConfig:
-    """The teacher: what to call it in the card, and its fine-tuning."""
+    """The teacher: what to call it in the card, and its fine-tuning.
+
+    `answers` is how many labelled rows of each set it is asked about for the student, drawn by chance (0: all of
+    them); the others teach by their label alone.
+    """
 
     name: str
     licence: str
+    answers: int = 0
     finetune: FinetuneConfig = field(default_factory=FinetuneConfig)
 
 
@@ -100,7 +105,10 @@ class PiecesConfig:
 
 @dataclass(frozen=True, slots=True)
 class RunConfig:
-    """Everything that decides what a run makes. Each of `heads` is fitted for each labelled set."""
+    """Everything that decides what a run makes. Each of `heads` is fitted for each labelled set.
+
+    `head_rows` is how many training rows of a set are run through the exported base for that, 0 for all.
+    """
 
     base_id: str
     version: str
@@ -119,6 +127,7 @@ class RunConfig:
     compress: CompressConfig = field(default_factory=CompressConfig)
     half: HalfConfig = field(default_factory=HalfConfig)
     gate: GateConfig = field(default_factory=GateConfig)
+    head_rows: int = 0
     golden_rows: int = 48
     threads: int = 2
 
@@ -141,6 +150,9 @@ def from_document(document: dict[str, Any], name: str = "config") -> RunConfig:
     config: RunConfig = _build(RunConfig, document, name)
     _check_sets(config.data)
     _check_lengths(config)
+    matched = [step.hidden_weight or step.attention_weight for step in (config.task, config.qat)]
+    if config.teacher.answers and any(matched):
+        raise _refused("teacher: answers", "states can only be matched where the teacher answers every row")
     if config.half.release and not config.half.rows:
         raise _refused("half: rows", "a base that computes in float16 must be measured on some rows")
     return config

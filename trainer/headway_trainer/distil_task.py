@@ -1,7 +1,8 @@
 """Step `distil-task`: `α·T²·KL + (1 − α)·CE` on the labelled rows, with hidden-state and attention matching.
 
 The teacher runs once over all rows and its answers are kept in memory, so that every epoch costs the student alone.
-Rows without a label (pieces of training texts) take part with the teacher's answers only. The student reads its
+Rows without a label (pieces of training texts) take part with the teacher's answers only, rows that the teacher was
+not asked about with their label only. The student reads its
 inputs with a few tokens masked out, the teacher read them whole. With several sets a batch comes from one of them and
 compares that set's columns of the classifier.
 """
@@ -33,10 +34,12 @@ class TaskConfig:
     """`alpha` weighs the teacher against the labels; `masked` is the share of tokens hidden from the student.
 
     `average` is the decay of the moving average of the weights, 0 for none.
+    An epoch has `round_steps` batches, with 0 as many as the rows fill.
     """
 
     epochs: int = 6
     batch_size: int = 32
+    round_steps: int = 0
     alpha: float = 0.6
     temperature: float = 2.0
     hidden_weight: float = 0.3
@@ -49,10 +52,11 @@ class TaskConfig:
 
 @dataclass(frozen=True, slots=True)
 class TaskInputs:
-    """Training rows with the teacher's answers, dev rows of each set, the ids of padding and of the mask token."""
+    """Training rows, the answers to `answered` of them, dev rows of each set, ids of padding and of the mask token."""
 
     train: Mixture
     answers: Answers
+    answered: int
     dev: Sequence[Scored]
     pad_id: int
     mask_id: int
@@ -69,15 +73,14 @@ def distil_task(
         mask, span = batch.attention_mask, inputs.train.span(rows)
         out = student(masked(batch, config.masked, inputs.mask_id), mask)
         own, told = out.logits[:, span], inputs.answers.logits[batch.rows, span].to(mask.device)
-        loss = config.alpha * soft_loss(own, told, config.temperature)
-        loss = loss + (1 - config.alpha) * _hard_loss(own, labels[batch.rows].to(mask.device))
+        loss = label_loss(own, told, labels[batch.rows].to(mask.device), config)
         if config.hidden_weight or config.attention_weight:
             guide = inputs.answers.guidance(rows, mask.shape[1])
             loss = loss + config.hidden_weight * matching.hidden_loss(out, guide, mask)
             loss = loss + config.attention_weight * attention_loss(out, guide, mask)
         return loss, int(mask.sum())
 
-    rounds = inputs.train.rounds(config.batch_size, config.epochs, seed)
+    rounds = inputs.train.rounds(config.batch_size, config.epochs, seed, config.round_steps)
     plan = Plan(name, rounds, config.schedule, seed, config.patience, config.average)
 
     def score() -> float:
@@ -93,11 +96,16 @@ def soft_loss(found: Tensor, wanted: Tensor, temperature: float) -> Tensor:
     return temperature**2 * functional.kl_div(given, target, reduction="batchmean", log_target=True)
 
 
-def _hard_loss(logits: Tensor, labels: Tensor) -> Tensor:
-    kept = labels != UNLABELLED
-    if not bool(kept.any()):
-        return logits.sum() * 0.0
-    return functional.cross_entropy(logits[kept], labels[kept])
+def label_loss(found: Tensor, told: Tensor, labels: Tensor, config: TaskConfig) -> Tensor:
+    """Return `α·T²·KL + (1 − α)·CE` of logits [n, K]; where `told` holds no numbers, the label counts in full."""
+    asked, kept = told[:, 0].isfinite(), labels != UNLABELLED
+    loss = found.sum() * 0.0
+    if bool(asked.any()):
+        loss = loss + config.alpha * asked.float().mean() * soft_loss(found[asked], told[asked], config.temperature)
+    if bool(kept.any()):
+        hard = functional.cross_entropy(found[kept], labels[kept], reduction="none")
+        loss = loss + (hard * (1 - config.alpha * asked[kept].float())).mean()
+    return loss
 
 
 @torch.no_grad()

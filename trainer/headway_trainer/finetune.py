@@ -28,10 +28,12 @@ class FinetuneConfig:
     """How the teacher is fine-tuned; `dropout` is the classifier's, `patience` the epochs without gain allowed.
 
     `masked` is the share of tokens hidden from it, `average` the decay of the moving average of its weights.
+    An epoch has `round_steps` batches, with 0 as many as the rows fill.
     """
 
     epochs: int = 4
     batch_size: int = 32
+    round_steps: int = 0
     dropout: float = 0.1
     masked: float = 0.0
     patience: int | None = 2
@@ -64,7 +66,7 @@ def finetune(
     def score() -> float:
         return mean_of([correct(teacher, rows, pad_id, span) for rows, span in dev])
 
-    rounds = mixture.rounds(config.batch_size, config.epochs, seed)
+    rounds = mixture.rounds(config.batch_size, config.epochs, seed, config.round_steps)
     plan = Plan("teacher", rounds, config.schedule, seed, config.patience, config.average)
     return train(plan, teacher, loss_of, path, score).facts()
 

@@ -19,6 +19,7 @@ from headway.coreml.model import MLModel
 from headway.coreml.package import read_package
 from headway_trainer import cards as card_texts
 from headway_trainer import gate, measure, qat, steps_lexicon
+from headway_trainer.data.examples import drawn
 from headway_trainer.data.golden import choose, encoded
 from headway_trainer.data.sets import SPLITS, LabelledSet
 from headway_trainer.distil_task import predictions
@@ -33,6 +34,7 @@ from headway_trainer.export.folders import (
     write_head,
 )
 from headway_trainer.heads import HeadConfig, Rows, fit_head, layout
+from headway_trainer.progress import Progress
 from headway_trainer.ranges import magnitudes, refuse_overflow
 from headway_trainer.run import Run
 from headway_trainer.steps_half import probe
@@ -40,6 +42,7 @@ from headway_trainer.steps_train import load_pair
 
 Float32 = NDArray[np.float32]
 _MEASURED_ROWS = 200
+_BATCH = 32
 
 
 def base(run: Run) -> dict[str, Any]:
@@ -103,7 +106,7 @@ def _fitted(run: Run, of: LabelledSet, config: HeadConfig, cached: Any) -> dict[
         # Dev is what this set is measured on: no head may learn from it.
         config = replace(config, refit=False)
     names = of.config.labels
-    labels = {split: np.array(run.examples(of, split).labels) for split in ("train", "dev")}
+    labels = {split: np.array(run.examples(of, split).labels)[_kept(run, of, split)] for split in ("train", "dev")}
     rows = {split: Rows(cached[key(of, split)], labels[split]) for split in labels}
     golden, _ = _golden(run, [of], cached)
     fitted = fit_head(config, rows["train"], rows["dev"], len(names))
@@ -118,8 +121,14 @@ def _fitted(run: Run, of: LabelledSet, config: HeadConfig, cached: Any) -> dict[
         "bytes": len(spec),
         "weight_decay": fitted.weight_decay,
         "dev": Accuracy(fitted.dev_correct, len(rows["dev"].labels)).to_json(),
-        "fitted_on": "train and dev, after the choice on dev" if config.refit else "train",
+        "fitted_on": _fitted_on(rows["train"], of, config),
     }
+
+
+def _fitted_on(train: Rows, of: LabelledSet, config: HeadConfig) -> str:
+    rows, whole = len(train.labels), len(of.splits["train"].texts)
+    part = "train" if rows == whole else f"train ({rows} of {whole}, by chance)"
+    return f"{part} and dev, after the choice on dev" if config.refit else part
 
 
 def evaluation(run: Run) -> dict[str, Any]:
@@ -211,10 +220,25 @@ def key(of: LabelledSet, split: str) -> str:
 
 def _features(run: Run, package: Path, contract: FeatureContract) -> dict[str, Float32]:
     source = Features(package, run.tokenizer, contract)
-    found = {key(of, split): source.of(of.splits[split].texts) for of in run.sets for split in SPLITS}
+    kept = {(of.name, split): _kept(run, of, split) for of in run.sets for split in SPLITS}
+    progress = Progress("features by our runtime", sum(-(-len(rows) // _BATCH) for rows in kept.values()))
+
+    def advance(_done: int, _total: int) -> None:
+        progress.advance(None, _BATCH * source.length)
+
+    found: dict[str, Float32] = {}
+    for of in run.sets:
+        for split in SPLITS:
+            texts = [of.splits[split].texts[row] for row in kept[of.name, split]]
+            found[key(of, split)] = source.of(texts, _BATCH, advance)
     with _features_path(run).open("wb") as stream:
         np.savez(stream, **found)  # type: ignore[arg-type]  # its own keyword of another type is not among the names
     return found
+
+
+def _kept(run: Run, of: LabelledSet, split: str) -> list[int]:
+    """Return the rows of a split that are run through the exported base: all but for a cap on training rows."""
+    return drawn(len(of.splits[split].texts), run.config.head_rows if split == "train" else 0, run.config.seed)
 
 
 def _golden(run: Run, sets: Sequence[LabelledSet], features: Mapping[str, Float32]) -> tuple[GoldenRows, list[str]]:

@@ -15,7 +15,7 @@ from headway_trainer import checkpoint, qat
 from headway_trainer.answers import Answers, ask
 from headway_trainer.data import checks
 from headway_trainer.data.corpora import segments
-from headway_trainer.data.examples import UNLABELLED, Examples, joined, pieces
+from headway_trainer.data.examples import UNLABELLED, Examples, drawn, joined, pieces
 from headway_trainer.data.mixing import Mixture
 from headway_trainer.data.sets import SPLITS, LabelledSet, by_set
 from headway_trainer.distil_general import distil_general
@@ -127,7 +127,8 @@ def task(run: Run) -> dict[str, Any]:
     inputs = _task_inputs(run, run.config.task)
     path = run.folder("distil-task") / "model.pt"
     facts = distil_task(pair[0], pair[1], inputs, run.config.task, run.config.seed, path, "distil-task")
-    return {"rows": len(inputs.train.rows.ids), **facts, **_student_scores(run, pair[0])}
+    counts = {"rows": len(inputs.train.rows.ids), "answered": inputs.answered}
+    return {**counts, **facts, **_student_scores(run, pair[0])}
 
 
 def quantise(run: Run) -> dict[str, Any]:
@@ -163,6 +164,8 @@ def _task_inputs(run: Run, config: TaskConfig) -> TaskInputs:
     taught, extra = run.taught, run.config.pieces
     texts = _unlabelled_examples(run, extra.unlabelled).ids
     parts: list[tuple[Examples, Examples]] = []
+    asked: list[int] = []
+    start = 0
     for index, of in enumerate(taught):
         train = run.examples(of, "train")
         dealt = [*texts[index :: len(taught)]]
@@ -171,13 +174,21 @@ def _task_inputs(run: Run, config: TaskConfig) -> TaskInputs:
             Examples(dealt, [UNLABELLED] * len(dealt)),
         )
         parts.append((train, more))
+        asked += [start + row for row in _asked(run, len(train.ids), len(more.ids))]
+        start += len(train.ids) + len(more.ids)
     spans = [of.span for of in taught]
     scored = [(joined(*rows), span) for rows, span in zip(parts, spans, strict=True)]
     mixture = Mixture.of(scored, run.config.data.sampling_temperature)
-    answers = _answers(run, mixture.rows, bool(config.hidden_weight or config.attention_weight))
+    answers = _answers(run, mixture.rows, asked, bool(config.hidden_weight or config.attention_weight))
     if run.config.ngram.share:
         answers = replace(answers, logits=_joint_logits(run, parts, spans, answers.logits))
-    return TaskInputs(mixture, answers, run.scored("dev"), run.tokenizer.pad_id, run.mask_id)
+    return TaskInputs(mixture, answers, len(asked), run.scored("dev"), run.tokenizer.pad_id, run.mask_id)
+
+
+def _asked(run: Run, labelled: int, others: int) -> list[int]:
+    """Return which of a set's rows the teacher is asked about: its share of the labelled ones, and all others."""
+    chosen = drawn(labelled, run.config.teacher.answers, run.config.seed)
+    return [*chosen, *range(labelled, labelled + others)]
 
 
 def _joint_logits(
@@ -190,19 +201,21 @@ def _joint_logits(
         if others.ids:
             second = torch.cat([second, fitted_on(train, others.ids, classes, settings)])
         rows = slice(start, start + len(second))
-        joint[rows, span] = mixed(told[rows, span], second, settings.share)
+        both = mixed(told[rows, span], second, settings.share)
+        joint[rows, span] = torch.where(both.isfinite(), both, second)
         start = rows.stop
     return joint
 
 
-def _answers(run: Run, rows: Examples, details: bool) -> Answers:
+def _answers(run: Run, rows: Examples, asked: Sequence[int], details: bool) -> Answers:
     """Ask the teacher; the logits stay in the run folder, so that a step without matching need not ask again."""
     path = run.folder("distil-task") / "logits.pt"
     held = checkpoint.load(path)
     if held is not None and not details and len(held["logits"]) == len(rows.ids):
         return Answers(held["logits"], (), ())
     geometry = run.config.student
-    answers = ask(run.tuned_teacher(), rows.ids, run.tokenizer.pad_id, geometry.layers, geometry.heads, details)
+    tutor, pad_id = run.tuned_teacher(), run.tokenizer.pad_id
+    answers = ask(tutor, rows.ids, pad_id, geometry.layers, geometry.heads, details, asked)
     checkpoint.save(path, {"logits": answers.logits})
     return answers
 

@@ -37,6 +37,11 @@ def pieces(ids: Sequence[Sequence[int]], per_text: int, shortest: int, seed: int
     return Examples(found, [UNLABELLED] * len(found))
 
 
+def drawn(rows: int, most: int, seed: int) -> list[int]:
+    """Return `most` row numbers of `rows` in order, drawn by chance; all of them where `most` is 0 or as many."""
+    return sorted(random.Random(seed).sample(range(rows), most)) if 0 < most < rows else list(range(rows))
+
+
 def joined(*parts: Examples) -> Examples:
     """Return the rows of all parts in order."""
     ids = [row for part in parts for row in part.ids]

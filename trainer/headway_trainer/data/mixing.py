@@ -1,7 +1,8 @@
 """Training rows of several sets in one numbering, and batches that each come from one set.
 
-How often a set is asked is `rows ** (1 / temperature)`: 1 is by size, higher evens the sets out. An epoch has as many
-batches as all sets together; a small set that is asked more often starts over. With one set this is its plain epochs.
+How often a set is asked is `rows ** (1 / temperature)`: 1 is by size, higher evens the sets out. A round has as
+many batches as all sets together, or as many as are asked for; a set that is through starts over. With one set and
+no other wish this is its plain epochs.
 The order depends on the seed alone.
 """
 
@@ -37,13 +38,13 @@ class Mixture:
         """Return the classifier columns of the set that a batch comes from."""
         return self.spans[self.sets[rows[0]]]
 
-    def rounds(self, batch_size: int, epochs: int, seed: int) -> list[list[list[int]]]:
-        """Return the batches of each epoch."""
+    def rounds(self, batch_size: int, epochs: int, seed: int, round_steps: int = 0) -> list[list[list[int]]]:
+        """Return the batches of each epoch: `round_steps` of them, or with 0 as many as all sets have."""
         groups = [[row for row, of in enumerate(self.sets) if of == index] for index in range(len(self.spans))]
         lengths = self.rows.lengths
         streams = [_endless(group, [lengths[row] for row in group], batch_size, seed) for group in groups]
         weights = [len(group) ** (1 / self.temperature) for group in groups]
-        batches = sum(-(-len(group) // batch_size) for group in groups)
+        batches = round_steps or sum(-(-len(group) // batch_size) for group in groups)
         generator = random.Random(f"{seed}:sets")
         order = range(len(groups))
         return [[next(streams[k]) for k in generator.choices(order, weights, k=batches)] for _ in range(epochs)]

@@ -6,13 +6,13 @@ only its head is fitted, so that its figure says what the base is worth for a ta
 
 from __future__ import annotations
 
-import random
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from headway_trainer.data.corpora import Labelled, read_labelled
+from headway_trainer.data.examples import drawn
 
 SPLITS = ("train", "dev", "test")
 
@@ -22,9 +22,9 @@ class SetConfig:
     """Files of one labelled set, the columns to read, and its part in the run.
 
     Without `test` the dev split is the test split too, and the facts say so. `max_rows` takes so many training rows
-    by chance. Rows of `left_out` labels are not read: a label that stands in test alone can be learnt by nobody. The
-    name is part of its heads' names, so it holds a-z, 0-9 and dashes. `label_titles` are what people read for the
-    labels, in the same order.
+    by chance, `max_dev_rows` so many of dev; test is always whole. Rows of `left_out` labels are not read: a label
+    that stands in test alone can be learnt by nobody. The name is part of its heads' names, so it holds a-z, 0-9 and
+    dashes. `label_titles` are what people read for the labels, in the same order.
     """
 
     name: str
@@ -37,6 +37,7 @@ class SetConfig:
     label_column: str = "label"
     text_column: str = "text"
     max_rows: int | None = None
+    max_dev_rows: int | None = None
     held_out: bool = False
     label_titles: tuple[str, ...] = ()
     left_out: tuple[str, ...] = ()
@@ -85,13 +86,15 @@ def _splits(config: SetConfig, folder: Path, seed: int) -> dict[str, Labelled]:
 
     train, dev = read(config.train), read(config.dev)
     test = read(config.test) if config.test else dev
-    return {"train": _capped(train, config.max_rows, seed), "dev": dev, "test": test}
+    return {
+        "train": _capped(train, config.max_rows, seed),
+        "dev": _capped(dev, config.max_dev_rows, seed),
+        "test": test,
+    }
 
 
 def _capped(rows: Labelled, most: int | None, seed: int) -> Labelled:
-    if most is None or len(rows.texts) <= most:
-        return rows
-    return _chosen(rows, sorted(random.Random(seed).sample(range(len(rows.texts)), most)))
+    return rows if most is None else _chosen(rows, drawn(len(rows.texts), most, seed))
 
 
 def _chosen(rows: Labelled, kept: Sequence[int]) -> Labelled:
