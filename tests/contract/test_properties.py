@@ -17,7 +17,7 @@ from headway.contract.channel import DIRECTIVES, OFFER_STATES, ChannelDocument, 
 from headway.contract.compat import Compatible, HostProfile, Incompatible, Reason, judge
 from headway.contract.digests import Digest
 from headway.contract.errors import HeadwayError, RefusedError
-from headway.contract.explain import DeviceProfile, explain
+from headway.contract.explain import DeviceProfile, explain, ordered_off
 from headway.contract.features import FeatureContract
 from headway.contract.manifest import Manifest, ManifestFile, check_file_set, check_path
 from headway.contract.outcome import Outcome
@@ -233,7 +233,7 @@ def test_explain_agrees_with_judge_and_says_why(
         assert head.head not in channel.recalled() | profile.quarantined
         assert not profile.metadata_expired
         assert not profile.clock_behind
-        assert head.release >= profile.floor_release or profile.floor_head in channel.recalled()
+        assert head.release >= profile.floor_release or profile.floor_head in ordered_off(channel, signed)
         assert not choice.reasons or head.release <= profile.current_release
 
 

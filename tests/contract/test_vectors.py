@@ -22,7 +22,7 @@ from headway.contract.errors import (
     TransferError,
     UntrustedError,
 )
-from headway.contract.explain import DeviceProfile, explain
+from headway.contract.explain import DeviceProfile, explain, ordered_off
 from headway.contract.features import FeatureContract
 from headway.contract.manifest import Manifest
 from headway.contract.outcome import Outcome, gain_bucket
@@ -219,6 +219,7 @@ def test_explain(case: Case) -> None:
     assert found == case["verdicts"]
     assert (choice.chosen.release if choice.chosen else None) == case["chosen"]
     assert list(choice.reasons) == case["reasons"]
+    assert sorted(ordered_off(channel, heads)) == case["ordered_off"]
 
 
 @cases("proof")

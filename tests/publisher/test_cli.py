@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 import shutil
 import threading
 from collections.abc import Iterator
@@ -140,6 +141,27 @@ def test_keys_over_their_life(shop, capsys):
     assert run(["keys", "export", "root.json"]) == 0
     assert json.loads(Path("root.json").read_bytes())["signed"]["version"] == 3
     assert run(["keys", "show"]) == 0
+
+
+def test_after_a_theft_the_releases_of_the_key_are_listed_with_what_orders_them_off(shop, capsys, base, heads):
+    run(["keys", "create", "--base-id", BASE_ID])
+    run(["bases", "publish", str(base), "--base-id", BASE_ID, "--version", "1"])
+    run(["heads", "publish", str(heads[0]), "--name", "topic", "--base", str(base)])
+    capsys.readouterr()
+    roles = {row["role"]: row for row in told(capsys, "keys", "show")["roles"]}
+    stolen = roles["bases"]["keys"][0]["keyid"]
+    assert run(["keys", "rotate", "publisher"]) == 0
+    assert "headway keys signed" in capsys.readouterr().err
+    (listed,) = told(capsys, "keys", "signed", stolen)["releases"]
+    assert (listed["release"], listed["state"], listed["signed"]) == (1, "live", True)
+    assert run(["keys", "signed", stolen]) == 0
+    assert listed["commands"][0] in capsys.readouterr().out
+    assert run(shlex.split(listed["commands"][0])[1:]) == 0
+    assert "leave it at their next good poll" in capsys.readouterr().err
+    (listed,) = told(capsys, "keys", "signed", stolen)["releases"]
+    assert (listed["state"], listed["commands"]) == ("revoked", [])
+    assert run(["keys", "signed", "0" * 64]) == 0
+    assert "no head release" in capsys.readouterr().err
 
 
 def test_one_signature_of_two_is_not_enough(shop, capsys):

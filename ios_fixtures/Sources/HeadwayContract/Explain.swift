@@ -9,7 +9,7 @@ public struct DeviceProfile: Equatable, Sendable {
     public var currentRelease = 0
     /// The highest release it ever confirmed.
     public var floorRelease = 0
-    /// That head's digest: a recall of exactly that head lifts the floor.
+    /// That head's digest: an order off exactly that head lifts the floor.
     public var floorHead: Digest?
     public var quarantined: Set<Digest> = []
     public var metadataExpired = false
@@ -40,6 +40,16 @@ public struct Choice: Equatable, Sendable {
     public let reasons: [Reason]
 }
 
+/// Heads that a device must leave, also long after it confirmed them.
+///
+/// Two may order that: the channel, by a recall, and the publisher who signed the release, by its status. Bytes that he
+/// revoked under one number and signed as live under another stay. What is merely absent orders nothing.
+public func orderedOff(channel: ChannelDocument?, heads: [HeadTarget]) -> Set<Digest> {
+    let live = Set(heads.filter { $0.status == .live }.map(\.head))
+    let revoked = Set(heads.filter { $0.status == .revoked }.map(\.head)).subtracting(live)
+    return revoked.union(channel?.recalled ?? [])
+}
+
 /// Decides which release of `name` a device should hold.
 ///
 /// `heads` are verified (signed) facts; a release that the channel offers but nobody signed, or that was signed for
@@ -49,7 +59,7 @@ public func explain(
 ) -> Choice {
     let offers = Dictionary(channel.offers.filter { $0.name == name }.map { ($0.release, $0) }) { first, _ in first }
     let recalled = channel.recalled
-    let isLifted = profile.floorHead.map(recalled.contains) ?? false
+    let isLifted = profile.floorHead.map(orderedOff(channel: channel, heads: heads).contains) ?? false
     let floor = isLifted ? 0 : profile.floorRelease
     let judged =
         heads
@@ -77,7 +87,7 @@ private func reasons(
     return reasons.sorted()
 }
 
-/// A device that already runs a release keeps it whatever its rollout does: only a recall takes it away.
+/// A device that already runs a release keeps it whatever its rollout does: only an order off takes it away.
 private func rolloutReason(against head: HeadTarget, offer: Offer, profile: DeviceProfile) -> Reason? {
     if head.release == profile.currentRelease { return nil }
     if offer.state == .halted { return .halted }

@@ -64,6 +64,8 @@ import Testing
             #expect(.list(verdicts) == one["verdicts"], "\(one)")
             #expect(choice.chosen?.release == one["chosen"].integer, "\(one)")
             #expect(choice.reasons.map(\.rawValue) == one.texts("reasons"), "\(one)")
+            let off = orderedOff(channel: channel, heads: heads).map(\.text).sorted()
+            #expect(off == one.texts("ordered_off"), "\(one)")
         }
     }
 }

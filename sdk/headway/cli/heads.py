@@ -163,7 +163,7 @@ def revoke(
     app_name: App = None,
     keys: Keys = None,
 ) -> None:
-    """Mark a release as revoked, under the publisher's signature: no device takes it any more."""
+    """Mark a release as revoked under the publisher's signature: no device takes it, and those that run it leave it."""
     from headway.publisher.publish import revoke_head
 
     chosen = effective(url=url, token=token, app=app_name, keys=keys)
@@ -176,7 +176,8 @@ def revoke(
             release=release.number,
             signers=key_folder(chosen).all(),
         )
-    note(f"{reference} is {'now' if signed.changed else 'already'} revoked. To order devices off it, recall it too.")
+    note(f"{reference} is {'now' if signed.changed else 'already'} revoked, for ever.")
+    note("Devices that run it leave it at their next good poll, for the release before it or the embedded head.")
 
 
 @app.command()

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from headway.cli.output import note, print_json, print_table
 from headway.cli.registry import App, AsJson, Keys, Token, Url, connect, effective, key_folder, read_file, write_file
+
+if TYPE_CHECKING:
+    from headway.publisher.registry import Registry
+    from headway.publisher.vouched import Vouched
 
 app = typer.Typer(help="Create and care for an app's signing keys.", no_args_is_help=True, add_completion=False)
 
@@ -103,6 +108,7 @@ def rotate(
     with connect(chosen) as registry:
         new_name, new = rotate_key(registry, key_folder(chosen), name)
     note(f"{name} is replaced by {new_name} ({new.public.keyid[:12]}…). Destroy the old key's file and its copies.")
+    note("If it was stolen: `headway keys signed KEYID` lists what it vouched for, which devices keep until told.")
 
 
 @app.command("rotate-online")
@@ -130,7 +136,53 @@ def revoke(
     chosen = effective(url=url, token=token, app=app_name, keys=keys)
     with connect(chosen) as registry:
         revoke_key(registry, key_folder(chosen), keyid)
-    note(f"{keyid[:12]}… may sign nothing any more.")
+        found = _vouched(registry, keyid)
+    note(f"{keyid[:12]}… may sign nothing any more. What it signed before stays on devices until you order it off.")
+    _tell_vouched(found)
+
+
+@app.command()
+def signed(
+    keyid: Annotated[str, typer.Argument(help="The id of a publisher's key, also of one that is gone.")],
+    url: Url = None,
+    token: Token = None,
+    app_name: App = None,
+    as_json: AsJson = False,
+) -> None:
+    """List the head releases that a key vouched for, and how to order each off devices."""
+    chosen = effective(url=url, token=token, app=app_name)
+    with connect(chosen) as registry:
+        found = _vouched(registry, keyid)
+    if as_json:
+        print_json({"schema": 1, "keyid": keyid, "releases": [asdict(one) for one in found]})
+        return
+    _tell_vouched(found)
+
+
+def _vouched(registry: Registry, keyid: str) -> tuple[Vouched, ...]:
+    from headway.publisher.vouched import vouched_by
+
+    return vouched_by(keyid, registry.heads(), registry.rollouts())
+
+
+def _tell_vouched(found: tuple[Vouched, ...]) -> None:
+    if not found:
+        note("It signed no head release.")
+        return
+    rows = [
+        (
+            f"{one.name}@{one.release}",
+            one.base_id,
+            one.state,
+            "this key" if one.signed else "unknown",
+            one.confirmed,
+            " ; ".join(one.commands) or "-",
+        )
+        for one in found
+    ]
+    print_table(rows, ("release", "base", "state", "signed by", "confirmed", "order devices off it with"))
+    if any(one.commands for one in found):
+        note("Nothing above is done by itself: run the commands of those that are not yours.")
 
 
 @app.command()

@@ -17,7 +17,8 @@ class DeviceProfile:
     """Everything about a device that a decision may depend on. It is evaluated where the device is.
 
     ``current_release`` is what it runs now (0: the embedded head). ``floor_release`` is the highest release it ever
-    confirmed and ``floor_head`` that head's digest: a recall of exactly that head lifts the floor.
+    confirmed and ``floor_head`` that head's digest: an order off exactly that head (:func:`ordered_off`) lifts the
+    floor.
     """
 
     host: HostProfile
@@ -54,12 +55,27 @@ class Choice:
     reasons: tuple[Reason, ...] = field(default=())
 
 
+def ordered_off(channel: ChannelDocument | None, heads: Iterable[HeadTarget]) -> frozenset[Digest]:
+    """Heads that a device must leave, also long after it confirmed them.
+
+    ``heads`` are signed facts about what it holds and what it is offered. Two may order: the channel, by a recall, and
+    the publisher who signed the release, by its status. Bytes that he revoked under one number and signed as live
+    under another stay. What is merely absent orders nothing: old releases leave the metadata every day, and whoever
+    withholds a file must not be able to change what devices run.
+    """
+    heads = tuple(heads)
+    live = {head.head for head in heads if head.status == "live"}
+    revoked = {head.head for head in heads if head.status == "revoked"} - live
+    return frozenset(revoked) if channel is None else frozenset(revoked) | channel.recalled()
+
+
 def explain(name: str, profile: DeviceProfile, channel: ChannelDocument, heads: Iterable[HeadTarget]) -> Choice:
     """Decide which release of ``name`` a device should hold.
 
     ``heads`` are verified (signed) facts; a release that the channel offers but nobody signed, or that was signed for
     another base id than the channel's, is simply not a candidate. The highest release with no reason against it wins.
     """
+    heads = tuple(heads)
     offers = {offer.release: offer for offer in channel.offers if offer.name == name}
     candidates = sorted(
         (h for h in heads if h.name == name and h.base_id == channel.base_id and h.release in offers),
@@ -67,7 +83,7 @@ def explain(name: str, profile: DeviceProfile, channel: ChannelDocument, heads: 
         reverse=True,
     )
     recalled = channel.recalled()
-    floor = 0 if profile.floor_head in recalled else profile.floor_release
+    floor = 0 if profile.floor_head in ordered_off(channel, heads) else profile.floor_release
     verdicts = tuple(
         Verdict(h.release, h.head, _reasons(h, offers[h.release], profile, recalled, floor)) for h in candidates
     )
@@ -103,7 +119,7 @@ def _reasons(
 
 
 def _rollout_reasons(head: HeadTarget, offer: Offer, profile: DeviceProfile) -> list[Reason]:
-    # A device that already runs a release keeps it whatever its rollout does: only a recall takes it away.
+    # A device that already runs a release keeps it whatever its rollout does: only an order off takes it away.
     if head.release == profile.current_release:
         return []
     if offer.state == "halted":

@@ -34,7 +34,7 @@ class CheckEnded:
 
 @dataclass(frozen=True, slots=True)
 class ChannelSeen:
-    """A verified channel document was read."""
+    """Verified metadata was read. ``recalled``: heads to leave, as :func:`headway.contract.explain.ordered_off`."""
 
     recalled: frozenset[Digest]
     directive: str

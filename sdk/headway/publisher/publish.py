@@ -163,7 +163,9 @@ def revoke_head(
     signers: Sequence[Signer],
     now: Callable[[], datetime] = utc_now,
 ) -> SignedRole:
-    """Mark a head release as revoked under the publisher's signature: no device takes it any more.
+    """Mark a head release as revoked under the publisher's signature, for ever.
+
+    No device takes it any more, and those that run it leave it at their next good poll.
 
     Raises:
         RefusedError: codes ``no_such_release``, ``no_signing_key``, …

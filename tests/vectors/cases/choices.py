@@ -117,7 +117,7 @@ def _against() -> list[Case]:
     return [
         one("expired_metadata", heads=only, metadata_expired=True),
         one("clock", heads=only, clock_behind=True),
-        one("revoked", heads=[head(17, status="revoked")]),
+        one("revoked", heads=[head(17, status="revoked")], off=[17]),
         one("recalled", heads=only, recalls=[17]),
         one("wrong_app", heads=[head(17, app="other-app")]),
         one("base_not_proven", heads=[head(17, bases=[])]),
@@ -229,6 +229,50 @@ def _floor() -> list[Case]:
             offers=[offer(16)],
             heads=all_three,
             recalls=[18],
+            **floor18,
+        ),  # type: ignore[arg-type]
+        case(
+            "a revocation of the floor by its publisher lifts it",
+            "Floor",
+            [(18, ["revoked"]), (17, []), (16, [])],
+            17,
+            ["revoked"],
+            offers=offers,
+            heads=[head(18, status="revoked"), head(17), head(16)],
+            off=[18],
+            **floor18,
+        ),  # type: ignore[arg-type]
+        case(
+            "revoked under one number, live under another: the bytes stay, and so does the floor",
+            "Floor",
+            [(19, []), (18, ["revoked"]), (17, ["below_floor"])],
+            19,
+            [],
+            offers=[*offers[1:], offer(19)],
+            heads=[head(19, head=digest("head 18")), head(18, status="revoked"), head(17)],
+            off=[],
+            **floor18,
+        ),  # type: ignore[arg-type]
+        case(
+            "what left the metadata is no order",
+            "Floor",
+            [(17, ["below_floor"])],
+            None,
+            ["below_floor"],
+            offers=[offer(17)],
+            heads=[head(17)],
+            **floor18,
+        ),  # type: ignore[arg-type]
+        case(
+            "recalled by the channel and revoked by the publisher",
+            "Floor",
+            [(18, ["recalled"]), (17, ["revoked"]), (16, [])],
+            16,
+            ["recalled"],
+            offers=offers,
+            heads=[head(18), head(17, status="revoked"), head(16)],
+            recalls=[18],
+            off=[17, 18],
             **floor18,
         ),  # type: ignore[arg-type]
         case(
@@ -349,7 +393,7 @@ def build() -> Json:
             "NoCandidate": "nothing to choose from",
             "Reason": "one reason against",
             "Rollout": "who is in, and who stays in",
-            "Floor": "never older than what was confirmed, but for a recall",
+            "Floor": "never older than what was confirmed, but for an order off it; ordered_off: what to leave at once",
             "Order": "reasons in the order in which a person should hear them",
         },
         [*_plain(), *_against(), *_rollout(), *_floor(), *_together()],

@@ -45,10 +45,11 @@ def case(
     offers: list[dict[str, object]],
     heads: list[dict[str, object]] | None = None,
     recalls: list[int] | None = None,
+    off: list[int] | None = None,
     channel: dict[str, object] | None = None,
     **profile: object,
 ) -> Case:
-    """One decision; ``recalls`` are releases whose bytes are recalled."""
+    """One decision; ``recalls`` are releases whose bytes are recalled, ``off`` those to leave (default: the same)."""
     document = {
         **CHANNEL,
         "offers": offers,
@@ -67,4 +68,5 @@ def case(
         "chosen": chosen,
         "verdicts": [{"release": r, "head": releases[r], "reasons": why} for r, why in verdicts],
         "reasons": reasons,
+        "ordered_off": sorted(digest(f"head {r}") for r in (recalls if off is None else off) or []),
     }
