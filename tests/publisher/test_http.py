@@ -148,3 +148,29 @@ def test_redirect_is_not_followed_with_the_token():
 def test_app_name_is_checked_before_anything_is_sent():
     with pytest.raises(RefusedError):
         Registry("http://registry.invalid", TOKEN, app="../other")
+
+
+@pytest.mark.parametrize(
+    "url", ["127.0.0.1:8080", "registry.example.net", "ftp://registry", "http://", "http://x:0", ""]
+)
+def test_what_is_no_address_is_refused_before_anything_is_sent(url):
+    with pytest.raises(RefusedError) as told:
+        ApiClient(url, TOKEN)
+    assert told.value.code == "bad_url"
+
+
+@pytest.mark.parametrize("token", ["ключ", "a b", "a\nb", "hw_x "])
+def test_a_token_that_no_header_can_carry_is_refused_and_never_told(token):
+    with pytest.raises(RefusedError) as told:
+        ApiClient("http://registry.invalid", token)
+    assert told.value.code == "bad_token"
+    assert token not in told.value.diagnostics()
+
+
+def test_who_cannot_be_reached_is_named_without_what_may_be_secret():
+    api, _ = client(httpx2.ConnectError("Connection refused"))
+    with pytest.raises(TransferError, match=r"^http://registry\.invalid cannot be reached \(Connection refused\)\.$"):
+        api.send("GET", "v1/x?signature=abc", repeatable=False)
+    signed = ApiClient("", None, transport=Answers(LOST))
+    with pytest.raises(TransferError, match=r"^https://bucket\.invalid cannot"):
+        signed.send("PUT", "https://user:pw@bucket.invalid/a?signature=abc", repeatable=False)

@@ -242,6 +242,15 @@ def test_base_that_does_not_give_its_golden_features(studio, tmp_path, base):
     assert studio.registry.bases() == []
 
 
+def test_base_with_another_vocabulary_than_its_contract_names(studio, tmp_path, base):
+    spoilt = copy_of(base, tmp_path / "spoilt")
+    with (spoilt / "vocab.txt").open("a", encoding="utf-8") as vocabulary:
+        vocabulary.write("x")
+    with pytest.raises(IncompatibleError, match="vocabulary"):
+        studio.base(spoilt)
+    assert studio.registry.bases() == []
+
+
 def test_head_on_a_base_that_is_not_published(studio, heads):
     with pytest.raises((RefusedError, IncompatibleError)) as caught:
         studio.head(heads[0])

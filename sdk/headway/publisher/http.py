@@ -10,11 +10,12 @@ import json
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
+from urllib.parse import urlsplit
 
 import httpx2
 import stamina
 
-from headway.contract.errors import HeadwayError, TransferError
+from headway.contract.errors import HeadwayError, RefusedError, TransferError
 from headway.contract.problems import error_of
 
 _MAX_ANSWER_BYTES = 64 * 2**20
@@ -64,7 +65,11 @@ RETRIES = Retries()
 
 
 class ApiClient:
-    """Sends requests to one registry with one token; without a token, to addresses that were signed for us."""
+    """Sends requests to one registry with one token; without a token, to addresses that were signed for us.
+
+    Raises:
+        RefusedError: code ``bad_url`` or ``bad_token``; no request could ever be sent with it.
+    """
 
     def __init__(
         self,
@@ -75,6 +80,8 @@ class ApiClient:
         timeout_s: float = 30.0,
         retries: Retries = RETRIES,
     ) -> None:
+        if token is not None:
+            _check(url, token)
         self._retries = retries
         self._client = httpx2.Client(
             base_url=url.rstrip("/") + "/",
@@ -145,28 +152,57 @@ class ApiClient:
             )
             response = self._client.send(request, stream=True)
             try:
-                body = _bounded(response)
+                body = self._bounded(path, response)
             finally:
                 response.close()
         except httpx2.TimeoutException as error:
-            raise _transfer("timeout", "did not answer in time") from error
+            raise self._transfer("timeout", path, "did not answer in time") from error
         except httpx2.ConnectError as error:
-            raise _transfer("unreachable", "cannot be reached") from error
+            raise self._transfer("unreachable", path, f"cannot be reached ({str(error)[:200]})") from error
         except (httpx2.HTTPError, httpx2.InvalidURL) as error:
-            raise _transfer("broken_off", f"broke the connection off ({type(error).__name__})") from error
+            raise self._transfer("broken_off", path, f"broke the connection off ({type(error).__name__})") from error
         if response.status_code >= 300:
             raise _error(response.status_code, body)
         return Answer(response.status_code, body, {k.lower(): v for k, v in response.headers.items()})
 
+    def _bounded(self, path: str, response: httpx2.Response) -> bytes:
+        parts, size = [], 0
+        for part in response.iter_bytes(64 * 1024):
+            size += len(part)
+            if size > _MAX_ANSWER_BYTES:
+                raise self._transfer("too_large", path, f"answered with more than {_MAX_ANSWER_BYTES} bytes")
+            parts.append(part)
+        return b"".join(parts)
 
-def _bounded(response: httpx2.Response) -> bytes:
-    parts, size = [], 0
-    for part in response.iter_bytes(64 * 1024):
-        size += len(part)
-        if size > _MAX_ANSWER_BYTES:
-            raise _transfer("too_large", f"answered with more than {_MAX_ANSWER_BYTES} bytes")
-        parts.append(part)
-    return b"".join(parts)
+    def _transfer(self, code: str, path: str, what: str) -> TransferError:
+        # Scheme and host alone: what follows may be a signature.
+        there = urlsplit(path if "://" in path else str(self._client.base_url))
+        return TransferError(
+            code,
+            f"{there.scheme}://{there.netloc.rpartition('@')[2]} {what}.",
+            hint="Nothing is half-done: run the same command again when it is back; check the address if it stays.",
+        )
+
+
+def _check(url: str, token: str) -> None:
+    try:
+        parts = urlsplit(url)
+        sound = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
+    except ValueError:
+        sound = False
+    if not sound:
+        raise RefusedError(
+            "bad_url",
+            f"{url!r} is not the address of a registry.",
+            hint="Write it with its scheme, for example http://127.0.0.1:8080 or https://registry.example.net.",
+        )
+    if not token.isascii() or not token.isprintable() or " " in token:
+        raise RefusedError(
+            "bad_token",
+            "The token holds characters that no token has.",
+            hint="Copy it again, whole and on one line.",
+            kind="not_authenticated",
+        )
 
 
 def _error(status: int, body: bytes) -> HeadwayError:
@@ -189,11 +225,3 @@ def _worth_repeating(error: Exception) -> bool | float:
     if isinstance(wait, int):
         return float(wait) if 0 < wait <= _MAX_WAIT_S else False
     return status is not None or isinstance(error, TransferError)
-
-
-def _transfer(code: str, what: str) -> TransferError:
-    return TransferError(
-        code,
-        f"The registry {what}.",
-        hint="Nothing is half-done: run the same command again when it is back; check the URL if it stays.",
-    )

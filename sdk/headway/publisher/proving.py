@@ -9,8 +9,10 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from headway.contract.errors import RefusedError
+from headway.contract.errors import IncompatibleError, RefusedError
+from headway.contract.features import FeatureContract
 from headway.contract.proof import NotProven, Proof, ProofPolicy, assess
+from headway.contract.tokenizer import Tokenizer
 from headway.publisher.bundle import PACKAGE, Release, open_release
 
 POLICY = ProofPolicy()
@@ -60,12 +62,13 @@ def prove_head(head: Release, bases: Sequence[Path], report: Progress) -> tuple[
 
 
 def prove_base(base: Release, report: Progress, policy: ProofPolicy = POLICY) -> None:
-    """Run a base's own golden batch through it.
+    """Compare a base's vocabulary with its contract, and run its own golden batch through it.
 
     Raises:
         RefusedError: code ``missing_extra``; kind ``gate``: ``not_proven``; or what is wrong with a file.
-        IncompatibleError: the package is not what ``contract.json`` says.
+        IncompatibleError: the package or the vocabulary is not what ``contract.json`` says.
     """
+    _check_vocabulary(base)
     report("running the golden batch", 0, 1)
     check = _runtime().check_base(base.folder(PACKAGE), base.file("golden.safetensors").source)
     if not check.finite or check.feature_deviation_micro > policy.max_feature_deviation_micro:
@@ -74,6 +77,18 @@ def prove_base(base: Release, report: Progress, policy: ProofPolicy = POLICY) ->
             f"The base does not give its own golden features (off by {check.feature_deviation_micro / 1e6:.6f}).",
             hint="Write golden.safetensors again from the exported package, not from the trainer's model.",
             kind="gate",
+        )
+
+
+def _check_vocabulary(base: Release) -> None:
+    """The golden batch holds token ids, so it passes with any vocabulary; every device would refuse the base."""
+    contract = FeatureContract.from_bytes(base.file("contract.json").source.read_bytes())
+    if Tokenizer.from_vocab(base.file("vocab.txt").source).digest != contract.tokenizer:
+        raise IncompatibleError(
+            "contract_mismatch",
+            "vocab.txt is not the vocabulary that contract.json names.",
+            hint="Publish the base, vocabulary and contract of one base release together.",
+            part="tokenizer",
         )
 
 
