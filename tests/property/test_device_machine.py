@@ -221,6 +221,15 @@ class DeviceMachine(RuleBasedStateMachine):
             self.feed(ev.HealthLater(head))
 
     @rule()
+    def app_confirms(self) -> None:
+        """Its word alone confirms nothing: the judge is called, and only for a head that has answered."""
+        before = self.state
+        self.feed(ev.ConfirmAsked())
+        assert (self.state.trial, self.state.stable) == (before.trial, before.stable)
+        answered = before.trial is not None and before.loaded == before.trial.head and before.pending is None
+        assert (self.state.pending is not None) == (answered or before.pending is not None)
+
+    @rule()
     def app_rolls_back(self) -> None:
         previous, was_stable, trial = self.state.previous, self.state.stable, self.state.trial
         self.feed(ev.RollBackAsked("app_veto", self.now))

@@ -23,12 +23,14 @@ from headway.contract.targets import REBASE_POLICIES
 from headway.device import events as ev
 from headway.device import record
 from headway.device.machine import advance, initial_state
-from headway.device.state import DeviceState, Generation, HeldRelease, Host, Identity, Phase
+from headway.device.state import DeviceState, Generation, HeldRelease, Host, Identity, Phase, Rules
 
 FILE = Path(__file__).resolve().parents[2] / "ios_fixtures" / "vectors" / "device_traces.json"
 BASES = (digest_of(b"base 1"), digest_of(b"base 2"))
 STEPS = 80
 SEEDS = (6, 20, 28, 186, 222, 228, 407, 473, 497, 1345, 1387, 2315, 2446)
+EXPLICIT = (10_141, 10_199)
+"""Seeds of devices whose app confirms by itself."""
 Choice = tuple[float, Callable[[], ev.Event]]
 
 
@@ -51,6 +53,7 @@ class World:
         self.random = random.Random(seed)
         self.hostile = seed % 3 == 0
         self.stubborn = seed % 6 == 0
+        self.rules = Rules(explicit_confirm=seed in EXPLICIT)
         self.now = 1_800_000_000
         self.made = 0
         identity = Identity("notes", "stable", "topic", "5f" * 16)
@@ -118,7 +121,9 @@ class World:
     def running(self) -> list[Choice]:
         state, now = self.state, self.now
         judging = state.trial is not None and state.live >= 3
+        asked = [(6.0, ev.ConfirmAsked)] if self.rules.explicit_confirm else []
         return [
+            *asked,
             (6, lambda: ev.PredictAsked(now)),
             (1 if self.hostile else 12, lambda: ev.Predicted(self.head(state.running), now)),
             (0.4, lambda: ev.PredictFailed(self.head(state.running), "not_finite", now)),
@@ -156,7 +161,7 @@ class World:
         choices = [*self.receiving(), *self.running(), *self.training()]
         event = self.random.choices([c[1] for c in choices], [c[0] for c in choices])[0]()
         before = self.state
-        self.state, effects = advance(before, event)
+        self.state, effects = advance(before, event, self.rules)
         shown = [tagged("effect", effect) for effect in effects]
         reported = self.state.outcomes[len(before.outcomes) :]
         kind = (tagged("event", event)["event"], before.phase.name, self.state.phase.name)
@@ -188,13 +193,14 @@ def history(seed: int) -> tuple[dict[str, Any], set[tuple[str, ...]]]:
         step, shown = world.step()
         steps.append(step)
         kinds |= shown
-    return {"comment": f"history {seed}", "flags": ["History"], "initial": initial, "steps": steps}, kinds
+    explicit = {"explicit_confirm": True} if world.rules.explicit_confirm else {}
+    return {"comment": f"history {seed}", "flags": ["History"], **explicit, "initial": initial, "steps": steps}, kinds
 
 
 def build() -> str:
     """The file, one history a line."""
     notes = {"History": "events, with effects, phase and digest of the canonical record after each"}
-    lines = ",\n".join(json.dumps({"id": n, **history(seed)[0]}) for n, seed in enumerate(SEEDS, start=1))
+    lines = ",\n".join(json.dumps({"id": n, **history(seed)[0]}) for n, seed in enumerate((*SEEDS, *EXPLICIT), start=1))
     about = "Histories of the device machine: two languages, one behaviour"
     return f'{{\n"about": {json.dumps(about)},\n"notes": {json.dumps(notes)},\n"cases": [\n{lines}\n]\n}}\n'
 

@@ -12,8 +12,8 @@ public enum Effect: Equatable, Sendable {
     case verify(HeldRelease)
     /// Load this head for predictions: its pending mark is saved.
     case load(RunnableHead)
-    /// Run the health judge over the tried head.
-    case judge(HeldRelease)
+    /// Run the health judge over the tried head. `vouched`: the app has agreed already; else it is asked.
+    case judge(HeldRelease, vouched: Bool)
     /// Unload this head and remove what no slot names, then say ``Event/settled``.
     case leave(head: Digest)
     /// Remove files that no slot names any more.

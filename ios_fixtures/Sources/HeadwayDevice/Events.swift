@@ -39,6 +39,8 @@ public enum Event: Equatable, Sendable {
     case healthFailed(head: Digest, reason: String, nowS: Int)
     /// The app asks to judge again after more predictions.
     case healthLater(head: Digest)
+    /// The app vouches for the head on trial.
+    case confirmAsked
     /// The app orders off the running release, also late.
     case rollBackAsked(reason: String, nowS: Int)
     /// The head that was given up is unloaded and its files are gone.

@@ -75,6 +75,7 @@ private func step(_ state: DeviceState, _ event: Event, _ rules: Rules) -> Step 
     case .healthFailed(let head, let reason, let nowS):
         state.healthFailed(head, reason: reason, nowS: nowS, rules)
     case .healthLater(let head): state.healthLater(head, rules)
+    case .confirmAsked: state.confirmAsked(rules)
     case .rollBackAsked(let reason, let nowS): state.rollBackAsked(reason: reason, nowS: nowS, rules)
     case .settled: state.settled()
     case .trainingStarted(let nowS): state.trainingStarted(nowS: nowS, rules)

@@ -39,6 +39,8 @@ public struct Rules: Equatable, Sendable {
     public var trainingRestS = 7 * 86_400
     public var maxOutcomes = 500
     public var clockStepS = 3600
+    /// A trial waits for the app's own word instead of being judged by itself after `livePredictions` good ones.
+    public var explicitConfirm = false
 
     public init() {}
 }

@@ -19,7 +19,7 @@ extension DeviceState {
         return (new, [.load(running)])
     }
 
-    /// A good prediction clears the pending mark; enough of them in a trial call the judge.
+    /// A good prediction clears the pending mark; enough of them in a trial call the judge, unless the app does.
     func predicted(_ head: Digest, _ rules: Rules) -> Step {
         guard head == running.head, loaded == head else { return (self, []) }
         var new = self
@@ -30,11 +30,22 @@ extension DeviceState {
         }
         if pending != nil { new.attempts = attempts.givenBack(rules) }
         new.live = min(live + 1, rules.livePredictions)
-        if new.live < rules.livePredictions { return (new, []) }
+        if new.live < rules.livePredictions || rules.explicitConfirm { return (new, []) }
+        return new.judging(trial, vouched: false, rules)
+    }
+
+    /// The app vouches for the head on trial: judge it now. One that has not yet answered in this process is not.
+    func confirmAsked(_ rules: Rules) -> Step {
+        guard let trial, loaded == trial.head, pending == nil else { return (self, []) }
+        return judging(trial, vouched: true, rules)
+    }
+
+    private func judging(_ trial: HeldRelease, vouched: Bool, _ rules: Rules) -> Step {
+        var new = self
         // Judging runs the head over a whole batch: a crash in it counts like a crash in the first load.
-        new.attempts = new.attempts.lowered(trial.head, rules)
+        new.attempts = attempts.lowered(trial.head, rules)
         new.pending = trial.head
-        return (new, [.judge(trial)])
+        return (new, [.judge(trial, vouched: vouched)])
     }
 
     /// A head on trial fails at once; one that was good before has its attempts.

@@ -8,10 +8,12 @@ import Testing
     @Test func histories() throws {
         for one in try traces("device_traces") {
             let comment = one["comment"]?.text ?? ""
+            var rules = Rules()
+            rules.explicitConfirm = one["explicit_confirm"]?.bool ?? false
             var state = try Record.state(from: try Fields(one["initial"], document: "record"))
             for (index, step) in try #require(one["steps"]?.items).compactMap(\.members).enumerated() {
                 let event = try Event(try #require(step["event"]))
-                let (new, effects) = advance(state, event)
+                let (new, effects) = advance(state, event, rules: rules)
                 let record = try canonicalJSON(Record.json(of: new.durable))
                 let what: Testing.Comment = "\(comment), step \(index): \(event)"
                 #expect(.list(effects.map(\.json)) == step["effects"], what)

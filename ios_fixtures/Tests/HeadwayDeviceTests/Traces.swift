@@ -56,6 +56,7 @@ extension Event {
         case "health_passed": return .healthPassed(head: try head(), nowS: try now())
         case "health_failed": return .healthFailed(head: try head(), reason: try reason(), nowS: try now())
         case "health_later": return .healthLater(head: try head())
+        case "confirm_asked": return .confirmAsked
         case "roll_back_asked": return .rollBackAsked(reason: try reason(), nowS: try now())
         case "settled": return .settled
         case "outcomes_sent": return .outcomesSent(events: Set(try fields.texts("events")))
@@ -108,7 +109,7 @@ extension Effect {
         case .download(let release): ("download", ["release": release.json])
         case .verify(let release): ("verify", ["release": release.json])
         case .load(let head): ("load", ["head": head.json])
-        case .judge(let release): ("judge", ["release": release.json])
+        case .judge(let release, let vouched): ("judge", ["release": release.json, "vouched": .bool(vouched)])
         case .leave(let head): ("leave", ["head": .text(head.text)])
         case .collect: ("collect", [:])
         case .train(let start, let number): ("train", ["start": start.json, "number": .integer(number)])

@@ -16,16 +16,19 @@ if TYPE_CHECKING:
     from headway.device.faulty import MemoryFileSystem
     from headway.device.fetcher import HttpFetcher
     from headway.device.files import RealFileSystem
-    from headway.device.results import Prediction, Unavailable
+    from headway.device.results import ConfirmResult, Prediction, Unavailable
+    from headway.device.state import Rules
 
 _HOMES = {
     "AppBundle": "bundle",
     "AppConfig": "bundle",
+    "ConfirmResult": "results",
     "Device": "client",
     "HttpFetcher": "fetcher",
     "MemoryFileSystem": "faulty",
     "Prediction": "results",
     "RealFileSystem": "files",
+    "Rules": "state",
     "Settings": "client",
     "Unavailable": "results",
     "write_bundle": "bundle",
@@ -34,11 +37,13 @@ _HOMES = {
 __all__ = [
     "AppBundle",
     "AppConfig",
+    "ConfirmResult",
     "Device",
     "HttpFetcher",
     "MemoryFileSystem",
     "Prediction",
     "RealFileSystem",
+    "Rules",
     "Settings",
     "Unavailable",
     "write_bundle",

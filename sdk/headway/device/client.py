@@ -38,6 +38,7 @@ from headway.device.ports import (
 )
 from headway.device.reporting import Send, flush, post
 from headway.device.results import (
+    ConfirmResult,
     FlushResult,
     HeadStatus,
     LaunchResult,
@@ -47,7 +48,7 @@ from headway.device.results import (
     TrainingResult,
     Unavailable,
 )
-from headway.device.running import predict
+from headway.device.running import confirm, predict
 from headway.device.samples import Sample, SampleLimits, SampleStore
 from headway.device.state import Phase, Rules
 from headway.device.store import DeviceStore, stored
@@ -238,6 +239,10 @@ class Device:
     def predict(self, text: str | Sequence[float] | Any, name: str | None = None) -> Prediction | Unavailable:
         """Classify a text (or its features, float32 ``[D]``). The first call after staging opens the trial."""
         return predict(self._driver(name), text)
+
+    def confirm(self, name: str | None = None) -> ConfirmResult:
+        """Say that the release on trial is good: it is judged now, and confirmed if the judge agrees."""
+        return confirm(self._driver(name))
 
     def roll_back(self, reason: str = "app", name: str | None = None) -> None:
         """Order off the release that runs, also one confirmed long ago; ``reason`` is a code of a-z, 0-9 and _."""

@@ -41,9 +41,10 @@ class Load:
 
 @dataclass(frozen=True, slots=True)
 class Judge:
-    """Run the health judge over the tried head."""
+    """Run the health judge over the tried head. ``vouched``: the app has agreed already; else it is asked."""
 
     release: HeldRelease
+    vouched: bool = False
 
 
 @dataclass(frozen=True, slots=True)

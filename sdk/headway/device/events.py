@@ -146,6 +146,11 @@ class HealthLater:
 
 
 @dataclass(frozen=True, slots=True)
+class ConfirmAsked:
+    """The app vouches for the head on trial."""
+
+
+@dataclass(frozen=True, slots=True)
 class RollBackAsked:
     """The app orders off the running release, also late. ``reason`` is a code."""
 
@@ -264,6 +269,7 @@ Running = (
     | HealthPassed
     | HealthFailed
     | HealthLater
+    | ConfirmAsked
     | RollBackAsked
     | Settled
     | Training

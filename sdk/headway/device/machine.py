@@ -128,6 +128,8 @@ def _step_running(state: DeviceState, event: ev.Running, rules: Rules) -> Step:
             return trial.health_failed(state, event, rules)
         case ev.HealthLater():
             return trial.health_later(state, event, rules)
+        case ev.ConfirmAsked():
+            return trial.confirm_asked(state, rules)
         case ev.RollBackAsked():
             return trial.roll_back_asked(state, event, rules)
         case ev.Settled():

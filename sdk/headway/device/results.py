@@ -90,6 +90,17 @@ class Unavailable:
 
 
 @dataclass(frozen=True, slots=True)
+class ConfirmResult:
+    """``status``: ``confirmed``; ``rolled_back`` (the judge found it bad: ``reason``); ``not_yet`` (``reason`` is
+    ``not_tried``: it has not answered in this process, or the code of what is in the way); or ``no_trial``.
+    """
+
+    status: str
+    release: int | None = None
+    reason: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class TrainingResult:
     """``status``: ``accepted``, ``rejected``, ``not_now`` or ``failed``; ``reason`` says why, ``gain`` is a bucket.
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from headway.contract.errors import HeadwayError, IncompatibleError
 from headway.device import events as ev
 from headway.device.driver import HeadDriver, surprise
-from headway.device.results import Prediction, Problem, Unavailable
+from headway.device.results import ConfirmResult, Prediction, Problem, Unavailable
 from headway.device.state import Generation, HeldRelease
 
 if TYPE_CHECKING:
@@ -42,6 +42,21 @@ def predict(driver: HeadDriver, text: str | Sequence[float] | Any) -> Prediction
         if driver.tried == driver.state.embedded.head and driver.problem is not None:
             return Unavailable(Problem.of(driver.problem))
     return Unavailable(Problem("no_head", "No head could answer.", "Reinstall the app: its embedded head is damaged."))
+
+
+def confirm(driver: HeadDriver) -> ConfirmResult:
+    """Let the app vouch for the head on trial: it is judged at once, and stays only if the judge agrees."""
+    trial = driver.state.trial
+    if trial is None:
+        return ConfirmResult("no_trial")
+    driver.feed(ev.ConfirmAsked())
+    state = driver.state
+    if state.trial == trial:
+        return ConfirmResult("not_yet", trial.release, "not_tried" if driver.problem is None else driver.problem.code)
+    if state.stable == trial:
+        return ConfirmResult("confirmed", trial.release)
+    last = next((o for o in reversed(state.outcomes) if (o.kind, o.head) == ("rolled_back", trial.head)), None)
+    return ConfirmResult("rolled_back", trial.release, "" if last is None else last.detail or "")
 
 
 def _answer_unsaved(driver: HeadDriver, features: NDArray[Any]) -> Prediction | Unavailable:

@@ -46,7 +46,11 @@ ACTIVITIES = frozenset(
 
 @dataclass(frozen=True, slots=True)
 class Rules:
-    """The numbers in the rules. Times are seconds."""
+    """The numbers in the rules. Times are seconds.
+
+    ``explicit_confirm``: a trial waits for the app's own :meth:`~headway.device.client.Device.confirm` instead of being
+    judged by itself after ``live_predictions`` good ones.
+    """
 
     attempts: int = 3
     live_predictions: int = 3
@@ -55,6 +59,7 @@ class Rules:
     training_rest_s: int = 7 * 86_400
     max_outcomes: int = 500
     clock_step_s: int = 3600
+    explicit_confirm: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,7 +8,7 @@ from headway.contract.digests import Digest
 from headway.device import events as ev
 from headway.device.effects import Judge, Load
 from headway.device.slots import Step, give_back, leave, lower, note, prune_personal, quarantine, without
-from headway.device.state import DeviceState, Floor, Rules
+from headway.device.state import DeviceState, Floor, HeldRelease, Rules
 
 
 def predict_asked(state: DeviceState, rules: Rules) -> Step:
@@ -29,7 +29,7 @@ def predict_asked(state: DeviceState, rules: Rules) -> Step:
 
 
 def predicted(state: DeviceState, event: ev.Predicted, rules: Rules) -> Step:
-    """A good prediction clears the pending mark; enough of them in a trial call the judge."""
+    """A good prediction clears the pending mark; enough of them in a trial call the judge, unless the app does."""
     if event.head != state.running.head or state.loaded != event.head:
         return state, ()
     trial = state.trial
@@ -37,11 +37,24 @@ def predicted(state: DeviceState, event: ev.Predicted, rules: Rules) -> Step:
         return replace(state, pending=None, attempts=None), ()
     attempts = give_back(state.attempts, rules) if state.pending is not None else state.attempts
     live = min(state.live + 1, rules.live_predictions)
-    if live < rules.live_predictions:
-        return replace(state, pending=None, attempts=attempts, live=live), ()
+    state = replace(state, pending=None, attempts=attempts, live=live)
+    if live < rules.live_predictions or rules.explicit_confirm:
+        return state, ()
+    return _judge(state, trial, rules, vouched=False)
+
+
+def confirm_asked(state: DeviceState, rules: Rules) -> Step:
+    """The app vouches for the head on trial: judge it now. One that has not yet answered in this process is not."""
+    trial = state.trial
+    if trial is None or state.loaded != trial.head or state.pending is not None:
+        return state, ()
+    return _judge(state, trial, rules, vouched=True)
+
+
+def _judge(state: DeviceState, trial: HeldRelease, rules: Rules, *, vouched: bool) -> Step:
     # Judging runs the head over a whole batch: a crash in it counts like a crash in the first load.
-    attempts = lower(attempts, trial.head, rules)
-    return replace(state, pending=trial.head, attempts=attempts, live=live), (Judge(trial),)
+    attempts = lower(state.attempts, trial.head, rules)
+    return replace(state, pending=trial.head, attempts=attempts), (Judge(trial, vouched),)
 
 
 def predict_failed(state: DeviceState, event: ev.PredictFailed, rules: Rules) -> Step:
