@@ -121,6 +121,14 @@ def test_staged_offer(shop, capsys, base, heads):
     rollout = told(capsys, "channels", "offer", "topic@1", *stages)["rollout"]
     assert rollout["permyriad"] == 500
     assert [stage["permyriad"] for stage in rollout["schedule"]] == [500, 10_000]
+    asked = ("explain", "--name", "topic")
+    assert told(capsys, *asked, "--current", "1")["sentence"] == "It keeps topic@1; nothing newer is offered."
+    expired = told(capsys, *asked, "--expired")
+    assert (expired["chosen"], expired["verdicts"][0]["reasons"][0]) == (None, "expired_metadata")
+    assert told(capsys, *asked, "--failed", "1", "--clock-behind")["reasons"][:2] == ["clock", "quarantined_here"]
+    assert told(capsys, *asked, "--floor", "2")["reasons"][0] == "below_floor"
+    assert run([*asked, "--install-id", "late", "--zh"]) == 0
+    assert "内嵌的分类头" in capsys.readouterr().err
 
 
 def test_keys_over_their_life(shop, capsys):

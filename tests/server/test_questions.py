@@ -33,7 +33,36 @@ def test_preview_says_who_and_why_not(published: PublisherWorld) -> None:
     old, other = choices[200:]
     assert "os_too_old" in [reason["reason"] for reason in old["reasons"]]
     assert "base_not_proven" in [reason["reason"] for reason in other["reasons"]]
+    assert inside[0]["sentence"]["en"] == "It takes topic@1 in place of its embedded head."
+    assert outside["sentence"]["zh"].endswith("设备尚未进入灰度范围。")
+    assert outside["verdicts"][0]["why"]["en"] == "The device is not yet in the rollout."
     refused(published.call("POST", path, json={"profiles": [{}]}), 422, "malformed")
+
+
+def test_preview_of_a_device_with_a_history(published: PublisherWorld) -> None:
+    published.publish_head(2)
+    published.offer(1)
+    published.offer(2)
+    head = published.draft_head(2).target.head
+
+    def asked(**changes: Any) -> dict[str, Any]:
+        known = profile(published, 1, **changes)
+        del known["contract"]  # a registered base brings its own
+        answer = published.call("POST", "/channels/stable/kd/preview/topic", json={"profiles": [known]})
+        assert answer.status_code == 200, answer.text
+        return dict(answer.json()["choices"][0])
+
+    assert asked(current_release=1)["sentence"]["en"] == "It takes topic@2 in place of topic@1."
+    failed = asked(current_release=1, quarantined=[head])
+    assert failed["sentence"]["en"].endswith("The release failed on this device and is in quarantine.")
+    assert asked(current_release=1, clock_behind=True)["verdicts"][0]["reasons"] == ["clock"]
+    assert asked(current_release=1, metadata_expired=True)["verdicts"][0]["reasons"] == ["expired_metadata"]
+    assert [v["reasons"] for v in asked(floor_release=3)["verdicts"]] == [["below_floor"]] * 2
+    revoked = published.draft_head(2, status="revoked")
+    assert published.post_role("heads-kd", published.head_role(revoked)).status_code == 200
+    gone = asked(current_release=2, floor_release=2, floor_head=head)
+    assert gone["sentence"]["en"] == "It takes topic@1; topic@2 is to be left: The publisher revoked the release."
+    assert (gone["release"], gone["verdicts"][0]["reasons"]) == (1, ["revoked"])
 
 
 def test_history_answers_what_a_channel_said_then(published: PublisherWorld, clock: FakeClock) -> None:

@@ -8,11 +8,12 @@ import typer
 
 from headway.cli.output import note, print_json, print_table
 from headway.cli.registry import App, AsJson, BaseId, Channel, Token, Url, connect, effective, only_base_id
-from headway.contract.compat import SENTENCES, HostProfile, Reason
+from headway.contract.compat import HostProfile
 from headway.contract.digests import parse_digest
 from headway.contract.errors import RefusedError
 from headway.contract.explain import Choice, DeviceProfile, explain
 from headway.contract.targets import HeadTarget
+from headway.contract.telling import Told, tell, tell_reasons
 from headway.contract.versions import parse_version
 
 app = typer.Typer(help="Why would this device get, or not get, a release?")
@@ -28,6 +29,14 @@ def show(
     install_id: Annotated[str, typer.Option(help="Any text: it decides the rollout bucket.")] = "example",
     group: Annotated[list[str], typer.Option(help="A group the app puts the device in.")] = (),  # type: ignore[assignment]
     current: Annotated[int, typer.Option(help="The release it runs now; 0 is the embedded head.")] = 0,
+    floor: Annotated[
+        int | None, typer.Option(help="The highest release it ever confirmed.", show_default="the one it runs")
+    ] = None,
+    failed: Annotated[list[int], typer.Option(help="A release that failed there and is in quarantine.")] = (),  # type: ignore[assignment]
+    expired: Annotated[bool, typer.Option("--expired", help="Its signed metadata has expired.")] = False,
+    clock_behind: Annotated[
+        bool, typer.Option("--clock-behind", help="Its clock is behind by more than a day.")
+    ] = False,
     chinese: Annotated[bool, typer.Option("--zh", help="Sentences in Chinese.")] = False,
     channel: Channel = None,
     url: Url = None,
@@ -41,7 +50,9 @@ def show(
         base_id = only_base_id(there, base_id)
         document = there.channel(chosen.need("channel"), base_id)
         bases = [row for row in there.bases() if row["base_id"] == base_id]
-        heads = [HeadTarget.from_json(row["custom"]) for row in there.heads(name) if row["base_id"] == base_id]
+        rows = [row for row in there.heads(name) if row["base_id"] == base_id and row["state"] in ("live", "revoked")]
+    heads = [HeadTarget.from_json(row["custom"]) for row in rows]
+    digests = {head.release: head.head for head in heads}
     bases.sort(key=lambda row: parse_version(row["version"]))
     base = next((row for row in reversed(bases) if base_version in (None, row["version"])), None)
     if base is None:
@@ -62,23 +73,27 @@ def show(
         install_id=install_id,
         groups=frozenset(group),
         current_release=current,
-        floor_release=current,
+        floor_release=current if floor is None else floor,
+        floor_head=digests.get(current if floor is None else floor),
+        quarantined=frozenset(digests[release] for release in failed if release in digests),
+        metadata_expired=expired,
+        clock_behind=clock_behind,
     )
-    _print(name, explain(name, profile, document, heads), as_json, language=1 if chinese else 0)
+    choice = explain(name, profile, document, heads)
+    told = tell(name, profile, choice, document, heads)
+    _print(name, choice, told, as_json, language=1 if chinese else 0)
 
 
-def _print(name: str, choice: Choice, as_json: bool, language: int) -> None:
-    def sentences(reasons: tuple[Reason, ...]) -> str:
-        return " ".join(SENTENCES[reason][language] for reason in reasons)
-
+def _print(name: str, choice: Choice, told: Told, as_json: bool, language: int) -> None:
     if as_json:
         verdicts = [{"release": v.release, "head": v.head, "reasons": list(v.reasons)} for v in choice.verdicts]
         chosen = None if choice.chosen is None else choice.chosen.release
-        print_json({"schema": 1, "chosen": chosen, "reasons": list(choice.reasons), "verdicts": verdicts})
+        reasons, sentence = list(choice.reasons), told[language]
+        print_json({"schema": 1, "chosen": chosen, "sentence": sentence, "reasons": reasons, "verdicts": verdicts})
         return
-    rows = [(f"{name}@{v.release}", "yes" if not v.reasons else "no", sentences(v.reasons)) for v in choice.verdicts]
+    rows = [
+        (f"{name}@{v.release}", "no" if v.reasons else "yes", tell_reasons(v.reasons)[language])
+        for v in choice.verdicts
+    ]
     print_table(rows, ("release", "may have it", "why not"))
-    if choice.chosen is None:
-        note(sentences(choice.reasons) or "Nothing is offered.")
-    else:
-        note(f"It would hold {name}@{choice.chosen.release}.")
+    note(told[language])
