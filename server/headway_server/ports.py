@@ -5,7 +5,7 @@ What they ask of the database stands in :mod:`headway_server.repositories`.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -128,9 +128,15 @@ class OnlineSigner(Protocol):
         """The next version of the role ``channels`` with these documents put in."""
 
     def snapshot(
-        self, app: str, keyids: Sequence[str], current: bytes | None, roles: Mapping[str, bytes], now: datetime
+        self,
+        app: str,
+        keyids: Sequence[str],
+        current: bytes | None,
+        roles: Mapping[str, bytes],
+        unchanged: Collection[str],
+        now: datetime,
     ) -> bytes:
-        """The next snapshot of ``targets`` and every delegated role."""
+        """The next snapshot of ``targets`` and every delegated role; ``unchanged`` stay as ``current`` lists them."""
 
     def timestamp(
         self, app: str, keyids: Sequence[str], current: bytes | None, snapshot: bytes, now: datetime

@@ -81,6 +81,9 @@ class Roles(Protocol):
     def currents(self, app: str) -> tuple[RoleVersion, ...]:
         """The newest version of every role."""
 
+    def versions(self, app: str) -> dict[str, int]:
+        """The number of the newest version of every role."""
+
     def history(self, app: str, role: str) -> tuple[RoleVersion, ...]:
         """All versions of one role, oldest first."""
 
@@ -149,8 +152,8 @@ class Releases(Protocol):
     def set_head_state(self, app: str, base_id: str, name: str, release: int, state: str, custom: JsonObject) -> None:
         """Follow what signed metadata says of it."""
 
-    def edges(self, app: str) -> tuple[EdgeRecord, ...]:
-        """All edges, oldest first."""
+    def edges(self, app: str, name: str | None = None) -> tuple[EdgeRecord, ...]:
+        """All edges, or those of the heads of one name, oldest first."""
 
 
 class Channels(Protocol):

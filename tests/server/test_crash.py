@@ -15,10 +15,15 @@ import httpx2
 import pytest
 from sqlalchemy import event
 
+from headway.trust.bins import HeadRoles, arranged
 from headway.trust.client import TrustedClient
 from headway.trust.ports import Fetched
+from headway.trust.repository import Holders
+from headway.trust.roles import entries
+from headway.trust.wire import add_signatures
 from headway_server.app import make_ports
 from headway_server.catalog import trust
+from headway_server.catalog.signed_heads import update_heads
 from headway_server.delivery import rollouts
 from headway_server.delivery.channels import ChannelKey
 from headway_server.delivery.rollouts import OfferRequest
@@ -117,7 +122,7 @@ class Scene:
     change: Change
 
 
-@pytest.fixture(params=["role", "offer"])
+@pytest.fixture(params=["role", "split", "offer"])
 def scene(request: pytest.FixtureRequest, prepared: dict[bool, Prepared], tmp_path: Path) -> Scene:
     folder = tmp_path / "start"
     shutil.copytree(prepared[True].folder, folder)
@@ -128,9 +133,14 @@ def scene(request: pytest.FixtureRequest, prepared: dict[bool, Prepared], tmp_pa
     draft = world.draft_head(2)
     assert world.register_head(draft).status_code == 201
     signed = world.head_role(draft)
+    heads = entries(signed, "heads-kd")
+    drafts = arranged(HeadRoles("kd", 1), heads, Holders((world.publisher.public,)), {"heads-kd": 2}, now=world.now)
+    split = {role: add_signatures(data, role, [world.publisher]) for role, data in drafts.items()}
     server.ports.database.close()  # type: ignore[attr-defined]
     if request.param == "role":
         return Scene(folder, world, lambda ports: trust.update(ports, ACTOR, "reader", "heads-kd", signed))
+    if request.param == "split":
+        return Scene(folder, world, lambda ports: update_heads(ports, ACTOR, "reader", split))
     key, offer = ChannelKey("reader", "stable", "kd"), OfferRequest("topic", 1, 10_000, salt="s")
     return Scene(folder, world, lambda ports: rollouts.offer(ports, ACTOR, key, offer))
 

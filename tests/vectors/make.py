@@ -11,6 +11,7 @@ import sys
 from pathlib import Path
 
 from cases import (
+    bins,
     canonicals,
     channels,
     choices,
@@ -50,6 +51,7 @@ FILES = {
     "head_merge.json": merges.build,
     "device_duties.json": duties.build,
     "trust.json": trusts.build,
+    "hash_bins.json": bins.build,
 }
 
 

@@ -32,6 +32,7 @@ public struct ClientLimits: Sendable {
     public var targetsBytes = 5_000_000
     public var rootRotations = 256
     public var delegations = 32
+    public var bins = 1024
 
     public init() {}
 }

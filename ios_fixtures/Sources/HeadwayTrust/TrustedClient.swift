@@ -50,9 +50,9 @@ public struct TrustedClient: Sendable {
                 )
             }
             var children: [(role: String, delegator: String)] = []
-            for delegation in targets.delegations where delegation.covers(path) {
-                children.append((delegation.name, role))
-                if delegation.isTerminating {
+            for (child, isTerminating) in targets.delegations.roles(for: path) {
+                children.append((child, role))
+                if isTerminating {
                     pending = []
                     break
                 }
@@ -63,19 +63,33 @@ public struct TrustedClient: Sendable {
     }
 
     /// All signed releases of all heads on a base, revoked ones included; empty where none is delegated.
+    ///
+    /// It downloads all that is signed about the base: for tools. A device asks for the ``releases(baseID:_:)`` it needs.
     public mutating func heads(baseID: String) async throws(HeadwayError) -> [HeadTarget] {
         let role = "heads-\(baseID)"
-        try await loadTargets("targets", delegator: "root")
-        guard trusted.targets["targets"]?.delegations.contains(where: { $0.name == role }) == true else { return [] }
+        guard try await isDelegated(role) else { return [] }
         try await loadTargets(role, delegator: "targets")
+        var heads = try listed(in: role, baseID) { _ in true }
+        guard let bins = trusted.targets[role]?.delegations.bins else { return heads.map(\.head) }
+        guard bins.count <= limits.bins else { throw untrusted("too_large", "\(role) has \(bins.count) bins.") }
+        for bin in bins.names {
+            try await loadTargets(bin, delegator: role)
+            heads += try listed(in: bin, baseID) { bins.role(for: $0) == bin }
+        }
+        return heads.sorted { precedes($0.path, $1.path) }.map(\.head)
+    }
+
+    /// Just these releases on a base, revoked ones included; what nobody signed is left out.
+    ///
+    /// It downloads one role or, where that is split, one bin for each release.
+    public mutating func releases(
+        baseID: String, _ wanted: [(name: String, release: Int)]
+    ) async throws(HeadwayError) -> [HeadTarget] {
+        guard try await isDelegated("heads-\(baseID)") else { return [] }
         var heads: [HeadTarget] = []
-        for path in (trusted.targets[role]?.targets.keys ?? [:].keys).sorted(by: precedes) {
-            guard let custom = try trusted.targets[role]?.entry(path)?.custom else { continue }
-            let head = try judged { () throws(HeadwayError) in try HeadTarget(custom) }
-            guard head.baseID == baseID,
-                headManifestPath(baseID: baseID, name: head.name, release: head.release) == path
-            else { throw untrusted("bad_facts", "\(path) carries the facts of another release.") }
-            heads.append(head)
+        for (name, release) in wanted {
+            let path = headManifestPath(baseID: baseID, name: name, release: release)
+            if let target = try await target(path) { heads.append(try head(path, baseID, target.custom)) }
         }
         return heads
     }
@@ -92,6 +106,32 @@ public struct TrustedClient: Sendable {
 }
 
 extension TrustedClient {
+    private mutating func isDelegated(_ role: String) async throws(HeadwayError) -> Bool {
+        try await loadTargets("targets", delegator: "root")
+        return trusted.targets["targets"]?.delegations.keys(of: role) != nil && trusted.lists(role)
+    }
+
+    /// What `role` lists, by path. A role that lists what is not its own is not trusted at all.
+    private func listed(
+        in role: String, _ baseID: String, _ covers: (String) -> Bool
+    ) throws(HeadwayError) -> [(path: String, head: HeadTarget)] {
+        var heads: [(path: String, head: HeadTarget)] = []
+        for path in (trusted.targets[role]?.targets.keys ?? [:].keys).sorted(by: precedes) {
+            guard covers(path) else {
+                throw untrusted("out_of_scope", "\(role) signed \(path), which is not delegated to it.")
+            }
+            heads.append((path, try head(path, baseID, try trusted.targets[role]?.entry(path)?.custom)))
+        }
+        return heads
+    }
+
+    private func head(_ path: String, _ baseID: String, _ custom: JSONValue?) throws(HeadwayError) -> HeadTarget {
+        let head = try judged { () throws(HeadwayError) in try HeadTarget(custom ?? .null) }
+        guard head.baseID == baseID, headManifestPath(baseID: baseID, name: head.name, release: head.release) == path
+        else { throw untrusted("bad_facts", "\(path) carries the facts of another release.") }
+        return head
+    }
+
     private mutating func loadStoredRoots() {
         for _ in 0..<limits.rootRotations {
             let name = "root_history/\(trusted.root.envelope.version + 1).root.json"

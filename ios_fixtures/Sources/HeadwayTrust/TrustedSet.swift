@@ -64,7 +64,7 @@ struct TrustedSet: Sendable {
                 throw untrusted("rollback", "The snapshot lists an older \(name) than one seen before, or none.")
             }
         }
-        snapshot = new
+        (snapshot, targets) = (new, [:])
         try checkSnapshot()
     }
 
@@ -85,6 +85,9 @@ struct TrustedSet: Sendable {
         }
     }
 
+    /// Whether the current snapshot lists a targets role.
+    func lists(_ role: String) -> Bool { snapshot?.meta["\(role).json"] != nil }
+
     /// The facts of a targets role in the current snapshot; throws `bad_metadata` where it lists none.
     func facts(of role: String) throws(HeadwayError) -> FileFacts {
         try checkSnapshot()
@@ -102,10 +105,10 @@ struct TrustedSet: Sendable {
         if delegator == "root" {
             try root.check(new.envelope, role: role)
         } else {
-            guard let delegation = targets[delegator]?.delegations.first(where: { $0.name == role }) else {
+            guard let keys = targets[delegator]?.delegations.keys(of: role) else {
                 throw untrusted("bad_metadata", "\(delegator) does not delegate to \(role).")
             }
-            try delegation.keys.check(new.envelope, role: role)
+            try keys.check(new.envelope, role: role)
         }
         guard new.envelope.version == named.version else {
             throw untrusted("mix_and_match", "\(role) is version \(new.envelope.version), not the listed \(named.version).")

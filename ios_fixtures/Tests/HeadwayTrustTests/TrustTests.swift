@@ -39,9 +39,16 @@ import Testing
             let section: JSONValue = .object([
                 "delegations": .object(["keys": .object([:]), "succinct_roles": .object(succinct)])
             ])
-            let roles = try Delegation.all(try Fields(section, document: "targets"))
-            #expect(roles.count == 1 << bits)
-            #expect(roles.filter { $0.covers(path) }.map(\.name) == [one["role"]?.text], "\(path) \(bits)")
+            let delegations = try Delegations(try Fields(section, document: "targets"))
+            let roles = delegations.roles(for: path)
+            #expect(roles.map(\.name) == [one["role"]?.text], "\(path) \(bits)")
+            #expect(roles.map(\.isTerminating) == [true])
+            let bins = try #require(delegations.bins)
+            #expect(bins.count == 1 << bits)
+            #expect(bits > 10 || Set(bins.names).count == bins.count && bins.names.contains(roles[0].name))
+            #expect(delegations.keys(of: roles[0].name) != nil)
+            #expect(delegations.keys(of: "bin-" + String(bins.count, radix: 16)) == nil)
+            #expect(delegations.keys(of: "bin") == nil)
         }
     }
 

@@ -61,6 +61,7 @@ def show(
                 "threshold": row.threshold,
                 "expires": row.expires.strftime("%Y-%m-%dT%H:%M:%SZ"),
                 "keys": [{"keyid": keyid, "name": name} for keyid, name in row.keys],
+                "bins": row.bins,
             }
             for row in rows
         ]
@@ -68,7 +69,7 @@ def show(
         return
     table = [
         (
-            row.role,
+            f"{row.role} ({row.bins} bins)" if row.bins else row.role,
             row.version,
             f"{row.threshold} of {len(row.keys)}",
             f"{row.expires:%Y-%m-%d}",
@@ -218,6 +219,32 @@ def delegate(
     with connect(chosen) as registry:
         delegate_base(registry, key_folder(chosen), base_id)
     note(f"Heads may now be published for {base_id}.")
+
+
+@app.command()
+def split(
+    base_id: Annotated[str, typer.Argument(help="The base whose heads to split.")],
+    bins: Annotated[
+        int | None,
+        typer.Option("--bins", help="How many, a power of 2; 1 puts all back into one role.", show_default="as suits"),
+    ] = None,
+    url: Url = None,
+    token: Token = None,
+    app_name: App = None,
+    keys: Keys = None,
+) -> None:
+    """Split the role of a base's heads into hash bins, so that a device downloads a small part of it."""
+    from headway.contract.versions import parse_name
+    from headway.publisher.head_roles import split_heads
+    from headway.trust.client import utc_now
+
+    chosen = effective(url=url, token=token, app=app_name, keys=keys)
+    base_id = parse_name(base_id, what="base id")
+    with connect(chosen) as registry:
+        count, signed = split_heads(registry, base_id, key_folder(chosen).all(), bins=bins, now=utc_now())
+    state = "now" if signed.changed else "already"
+    stand = "one role" if count == 1 else f"{count} bins"
+    note(f"The heads of {base_id} are {state} in {stand} (version {signed.version}).")
 
 
 @app.command()

@@ -13,9 +13,11 @@ from datetime import datetime
 from pathlib import Path
 
 from headway.contract.errors import RefusedError
+from headway.publisher.head_roles import renew_heads
 from headway.publisher.registry import Registry
 from headway.publisher.rotations import Now, post_root, post_targets
 from headway.publisher.signing import SignedRole, post_edit, renew_role
+from headway.trust.bins import HeadRoles, base_of_heads
 from headway.trust.ceremony import RootChange, add_base, holders, next_root, root_holders
 from headway.trust.client import utc_now
 from headway.trust.keys import KeyFolder, Signer, SigningKey
@@ -44,7 +46,8 @@ KEY_PLAN = KeyPlan()
 class RoleStatus:
     """A role, how many of which keys must sign it, and when its newest version expires.
 
-    ``keys`` pairs each key id with its name in the local key folder, or None.
+    ``keys`` pairs each key id with its name in the local key folder, or None. ``bins`` is how many bins a role of heads
+    is split into; none of them expires before it.
     """
 
     role: str
@@ -52,6 +55,7 @@ class RoleStatus:
     keys: tuple[tuple[str, str | None], ...]
     version: int
     expires: datetime
+    bins: int = 0
 
 
 def create_app(
@@ -106,6 +110,9 @@ def renew_any(registry: Registry, keys: KeyFolder, role: str, *, now: Now = utc_
     """Sign any publisher's role anew without a change, root and targets too; raises as :func:`change_threshold`."""
     if role == ROOT:
         return post_root(registry, RootChange(), keys.all(), now)
+    base_id = base_of_heads(role)
+    if base_id is not None and role == heads_role(base_id):
+        return renew_heads(registry, base_id, keys.all(), now())
     return renew_role(registry, role, keys.all(), now())
 
 
@@ -126,7 +133,9 @@ def status(registry: Registry, keys: KeyFolder) -> tuple[RoleStatus, ...]:
         if data is not None:
             known = tuple((key.keyid, names.get(key.keyid)) for key in held.keys)
             said = facts(data, role)
-            rows.append(RoleStatus(role, held.threshold, known, said.version, said.expires))
+            bits = HeadRoles.of(base_of_heads(role) or "", data).bits if base_of_heads(role) is not None else 0
+            bins = 1 << bits if bits else 0
+            rows.append(RoleStatus(role, held.threshold, known, said.version, said.expires, bins))
     order = [ROOT, TARGETS, "bases"]
     return tuple(sorted(rows, key=lambda row: (order.index(row.role) if row.role in order else len(order), row.role)))
 

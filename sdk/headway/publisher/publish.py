@@ -27,9 +27,10 @@ from headway.publisher.describe import (
     newest_release,
 )
 from headway.publisher.gate import Waiver, waived_card
+from headway.publisher.head_roles import HeadsNow, put_head_entry
 from headway.publisher.proving import prove_base, prove_head
 from headway.publisher.registry import Registry
-from headway.publisher.signing import SignedRole, allowed_signers, put_base_entry, put_head_entry
+from headway.publisher.signing import SignedRole, allowed_signers, put_base_entry
 from headway.trust import dsse
 from headway.trust.client import utc_now
 from headway.trust.keys import Signer
@@ -136,11 +137,11 @@ def publish_head(
         published = registry.heads(name)
         number = newest_release(published, base_id, files) if release is None else release
         manifest = files.manifest(app=registry.app, name=name, version=str(number), facts=facts)
-        role = heads_role(base_id)
-        present = _entry(registry, role, head_manifest_path(base_id, name, number))
+        signed_now = HeadsNow.of(registry, base_id)
+        present = signed_now.entry(head_manifest_path(base_id, name, number))
         if present is not None and len(HeadTarget.from_json(present.custom).bases) >= len(bases):
-            return _already(registry, role, "head", name, manifest, present)
-        allowed = allowed_signers(registry, role, signers)
+            return _already(registry, signed_now.roles.home(present.path), "head", name, manifest, present)
+        allowed = allowed_signers(registry, heads_role(base_id), signers)
         proofs = prove_head(files, bases, report)
         target = head_target(manifest, files, proofs, published, base_id=base_id, options=options)
         missing = _missing(registry, files)
@@ -170,7 +171,8 @@ def revoke_head(
     Raises:
         RefusedError: codes ``no_such_release``, ``no_signing_key``, …
     """
-    current = registry.role(heads_role(base_id))
+    there = HeadsNow.of(registry, base_id)
+    current = there.role(there.roles.home(head_manifest_path(base_id, name, release)))
     return put_head_entry(registry, base_id, revoked(current, base_id, name, release), signers, now())
 
 

@@ -134,16 +134,22 @@ class Registry(Delivery):
         """The version of a role that is published now."""
         return facts(self.role(role), role).version
 
+    def role_versions(self) -> dict[str, int]:
+        """The number of the newest version of every role."""
+        answer = self._api.send("GET", self._path("roles")).json()
+        return {str(role): int(version) for role, version in (answer.get("roles") or {}).items()}
+
+    def post_roles(self, roles: Mapping[str, bytes]) -> tuple[PostedRole, ...]:
+        """Publish signed roles of one base's heads together or not at all; raises as :meth:`post_role`."""
+        body = {"roles": {role: _b64(data) for role, data in roles.items()}}
+        answer = self._api.send("POST", self._path("roles"), body=body).json()
+        return tuple(_posted(one) for one in answer.get("roles") or ())
+
     def post_role(self, role: str, data: bytes) -> PostedRole:
         """Publish a signed role. A lost race raises ``RefusedError`` with code ``version_conflict``."""
         headers = {"content-type": "application/json", "content-length": str(len(data))}
         answer = self._api.send("POST", self._path("roles", role), content=lambda: [data], headers=headers).json()
-        return PostedRole(
-            str(answer.get("role", role)),
-            int(answer.get("version", 0)),
-            answer.get("changed") is True,
-            tuple(answer.get("waiting_for") or ()),
-        )
+        return _posted({"role": role, **answer})
 
     def has_artifact(self, digest: Digest) -> bool:
         """Whether the registry has a file of this digest."""
@@ -242,3 +248,12 @@ class Registry(Delivery):
 
 def _b64(data: bytes) -> str:
     return base64.b64encode(data).decode()
+
+
+def _posted(answer: Json) -> PostedRole:
+    return PostedRole(
+        str(answer.get("role")),
+        int(answer.get("version", 0)),
+        answer.get("changed") is True,
+        tuple(answer.get("waiting_for") or ()),
+    )

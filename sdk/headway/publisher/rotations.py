@@ -11,8 +11,10 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime
 
 from headway.contract.errors import RefusedError
+from headway.publisher.head_roles import sign_bins_ahead
 from headway.publisher.registry import Registry
-from headway.publisher.signing import SignedRole
+from headway.publisher.signing import SignedRole, enough
+from headway.trust.bins import HeadRoles, base_of_heads
 from headway.trust.ceremony import (
     RootChange,
     admit,
@@ -123,7 +125,7 @@ def post_targets(
     for role in ahead:
         _sign_ahead(registry, role, signers, root=root, targets=draft, now=now)
     data = sign_with_holders(draft, TARGETS, signers, root=root, targets=draft)
-    _enough(missing_signatures(data, TARGETS, root=root, targets=draft), TARGETS)
+    enough(missing_signatures(data, TARGETS, root=root, targets=draft), TARGETS)
     posted = registry.post_role(TARGETS, data)
     return SignedRole(TARGETS, posted.version, posted.changed)
 
@@ -137,7 +139,7 @@ def post_root(registry: Registry, change: RootChange, signers: Sequence[Signer],
     current, targets = registry.role(ROOT), registry.role(TARGETS)
     draft = sign_root(next_root(current, change, now=now()), current, signers)
     for voucher in (current, draft):
-        _enough(missing_signatures(draft, ROOT, root=voucher, targets=targets), ROOT)
+        enough(missing_signatures(draft, ROOT, root=voucher, targets=targets), ROOT)
     if change.targets is not None:
         _sign_ahead(registry, TARGETS, signers, root=draft, targets=targets, now=now)
     posted = registry.post_role(ROOT, draft)
@@ -149,6 +151,10 @@ def _sign_ahead(
 ) -> None:
     """Sign ``role`` so that it holds today and under tomorrow's ``root`` and ``targets``, if it does not yet."""
     current = registry.role_or_none(role)
+    base_id = base_of_heads(role)
+    if current is not None and base_id is not None and HeadRoles.of(base_id, current).bits:
+        sign_bins_ahead(registry, base_id, signers, targets=targets, now=now())
+        return
     if current is None or not missing_signatures(current, role, root=root, targets=targets):
         return
     today_root, today_targets = registry.role(ROOT), registry.role(TARGETS)
@@ -156,7 +162,7 @@ def _sign_ahead(
     allowed = {keyid for day in days for keyid in keyids_for(role, root=day[0], targets=day[1])}
     data = renew(current, role, among(signers, allowed), now=now())
     for day_root, day_targets in days:
-        _enough(missing_signatures(data, role, root=day_root, targets=day_targets), role)
+        enough(missing_signatures(data, role, root=day_root, targets=day_targets), role)
     registry.post_role(role, data)
 
 
@@ -186,15 +192,3 @@ def _new_key(keys: KeyFolder, stem: str) -> tuple[str, SigningKey]:
     base, _, number = stem.rpartition("-v")
     name = f"{base}-v{int(number) + 1}" if base and number.isdigit() else f"{stem}-v2"
     return name, keys.load(name) if name in keys.names() else keys.create(name)
-
-
-def _enough(missing: int, role: str) -> None:
-    if missing:
-        raise RefusedError(
-            "threshold_not_met",
-            f"The role {role} needs {missing} more signature(s).",
-            hint="Bring the other holders' key files together, or collect signatures with `headway keys request`.",
-            kind="not_allowed",
-            role=role,
-            missing=missing,
-        )

@@ -5,7 +5,7 @@ Devices and registry check everything again; here the aim is a clear sentence be
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -14,7 +14,7 @@ from headway.publisher.registry import Registry
 from headway.trust.ceremony import missing_signatures
 from headway.trust.keys import Signer, among
 from headway.trust.repository import keyids_for
-from headway.trust.roles import TargetEntry, entries, heads_role, renew, sign_bases, sign_heads
+from headway.trust.roles import BASES, TargetEntry, entries, renew, sign_bases
 from headway.trust.wire import facts
 
 MAX_ATTEMPTS = 8
@@ -48,25 +48,31 @@ def post_edit(registry: Registry, role: str, signers: Sequence[Signer], make: Ed
     """
     root, targets = registry.role("root"), registry.role("targets")
     allowed = _allowed(role, signers, root, targets)
-    for _ in range(MAX_ATTEMPTS):
+
+    def attempt() -> SignedRole:
         data = make(registry.role_or_none(role), allowed)
-        missing = missing_signatures(data, role, root=root, targets=targets)
-        if missing:
-            raise RefusedError(
-                "threshold_not_met",
-                f"The role {role} needs {missing} more signature(s).",
-                hint="Give the other holders' keys too, or collect signatures with `headway keys request`.",
-                kind="not_allowed",
-                role=role,
-                missing=missing,
-            )
-        try:
-            posted = registry.post_role(role, data)
-        except RefusedError as error:
-            if error.code != "version_conflict":
-                raise
-            continue
+        enough(missing_signatures(data, role, root=root, targets=targets), role)
+        posted = registry.post_role(role, data)
         return SignedRole(role, posted.version, posted.changed)
+
+    return retried(role, attempt)
+
+
+def retried(role: str, attempt: Callable[[], SignedRole], lost: Collection[str] = ("version_conflict",)) -> SignedRole:
+    """Make ``attempt`` until it is not refused with one of the codes ``lost``: somebody else was faster.
+
+    Raises:
+        RefusedError: code ``contended``, or what the last attempt was refused with.
+    """
+    for _ in range(MAX_ATTEMPTS):
+        try:
+            return attempt()
+        except RefusedError as error:
+            if error.code not in lost:
+                raise
+            last = error
+    if last.code != "version_conflict":
+        raise last
     raise RefusedError(
         "contended",
         f"The role {role} changed {MAX_ATTEMPTS} times while it was being signed.",
@@ -76,20 +82,29 @@ def post_edit(registry: Registry, role: str, signers: Sequence[Signer], make: Ed
     )
 
 
+def enough(missing: int, role: str) -> None:
+    """Refuse a role that ``missing`` signatures keep from its threshold.
+
+    Raises:
+        RefusedError: code ``threshold_not_met``.
+    """
+    if missing:
+        raise RefusedError(
+            "threshold_not_met",
+            f"The role {role} needs {missing} more signature(s).",
+            hint="Bring the other holders' key files together, or collect signatures with `headway keys request`.",
+            kind="not_allowed",
+            role=role,
+            missing=missing,
+        )
+
+
 def put_base_entry(registry: Registry, entry: TargetEntry, signers: Sequence[Signer], now: datetime) -> SignedRole:
     """Sign a base's entry into ``bases``; nothing is signed if it stands there. Raises as :func:`post_edit`."""
-    return _put(registry, "bases", entry, signers, lambda cur, allowed: sign_bases(cur, [entry], allowed, now=now))
-
-
-def put_head_entry(
-    registry: Registry, base_id: str, entry: TargetEntry, signers: Sequence[Signer], now: datetime
-) -> SignedRole:
-    """Sign a head's entry into its base's role; nothing is signed if it stands there. Raises as :func:`post_edit`."""
-
-    def make(current: bytes | None, allowed: Sequence[Signer]) -> bytes:
-        return sign_heads(current, base_id, [entry], allowed, now=now)
-
-    return _put(registry, heads_role(base_id), entry, signers, make)
+    current = registry.role_or_none(BASES)
+    if current is not None and entry in entries(current, BASES):
+        return SignedRole(BASES, facts(current, BASES).version, changed=False)
+    return post_edit(registry, BASES, signers, lambda cur, allowed: sign_bases(cur, [entry], allowed, now=now))
 
 
 def renew_role(registry: Registry, role: str, signers: Sequence[Signer], now: datetime) -> SignedRole:
@@ -108,10 +123,3 @@ def _allowed(role: str, signers: Sequence[Signer], root: bytes, targets: bytes) 
             role=role,
         )
     return allowed
-
-
-def _put(registry: Registry, role: str, entry: TargetEntry, signers: Sequence[Signer], make: Edit) -> SignedRole:
-    current = registry.role_or_none(role)
-    if current is not None and entry in entries(current, role):
-        return SignedRole(role, facts(current, role).version, changed=False)
-    return post_edit(registry, role, signers, make)

@@ -8,12 +8,12 @@ bytes received. The only errors are :class:`UntrustedError`, :class:`TransferErr
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 
-from tuf.api.metadata import TargetFile
+from tuf.api.metadata import TargetFile, Targets
 
 from headway.contract.channel import ChannelDocument
 from headway.contract.digests import digest_of, hex_of
@@ -107,21 +107,29 @@ class TrustedClient:
         return None if found is None else _verified_target(*found)
 
     def heads(self, base_id: str) -> tuple[VerifiedHead, ...]:
-        """All signed releases of all heads on a base, revoked ones included; empty if there are none."""
+        """All signed releases of all heads on a base, revoked ones included; empty if there are none.
+
+        It downloads all that is signed about the base: for tools. A device asks for the :meth:`releases` it needs.
+        """
         role = heads_role(base_id)
-        heads = []
-        for target in self._listed(role):
-            with _facts(target):
-                fact = HeadTarget.from_json(target.custom)
-            if head_manifest_path(fact.base_id, fact.name, fact.release) != target.path or fact.base_id != base_id:
-                raise untrusted("bad_facts", f"{target.path} carries the facts of another release.", role)
-            heads.append(VerifiedHead(fact, target.path, target.digest, target.length))
-        return tuple(heads)
+        listed = [target for part in self._current().listing(role) for target in _listed(*part)]
+        return tuple(_head(target, base_id) for target in sorted(listed, key=lambda target: target.path))
+
+    def releases(self, base_id: str, wanted: Iterable[tuple[str, int]]) -> tuple[VerifiedHead, ...]:
+        """Just these releases ``(name, release)`` on a base, revoked ones included; what nobody signed is left out.
+
+        It downloads one role, or one bin for each release: see :mod:`headway.trust.bins`.
+        """
+        if self._current().delegated(heads_role(base_id)) is None:
+            return ()
+        paths = (head_manifest_path(base_id, name, release) for name, release in wanted)
+        found = [self.target(path) for path in dict.fromkeys(paths)]
+        return tuple(_head(target, base_id) for target in found if target is not None)
 
     def bases(self) -> tuple[VerifiedBase, ...]:
         """All signed base versions."""
         bases = []
-        for target in self._listed(BASES):
+        for target in (target for part in self._current().listing(BASES) for target in _listed(*part)):
             with _facts(target):
                 fact = BaseTarget.from_json(target.custom)
             if base_manifest_path(fact.base_id, fact.version) != target.path:
@@ -192,19 +200,6 @@ class TrustedClient:
         with _facts(target):
             return VerifiedManifest(Manifest.from_bytes(data), data)
 
-    def _listed(self, role: str) -> tuple[VerifiedTarget, ...]:
-        session = self._current()
-        targets = session.delegated(role)
-        if targets is None:
-            return ()
-        delegation = session.load_targets().get_delegated_role(role)
-        result = []
-        for path in sorted(targets.targets):
-            if not delegation.is_delegated_path(path):  # type: ignore[attr-defined]
-                raise untrusted("out_of_scope", f"{role} signed {path[:200]}, which is not delegated to it.", role)
-            result.append(_verified_target(targets.targets[path], role))
-        return tuple(result)
-
     def _current(self) -> Session:
         if self._session is None:
             self.refresh()
@@ -259,6 +254,22 @@ class TrustedClient:
 
 def _verified_target(file: TargetFile, role: str) -> VerifiedTarget:
     return VerifiedTarget(file.path, file.length, dict(file.hashes), file.custom, role)
+
+
+def _listed(role: str, targets: Targets, covers: Callable[[str], bool]) -> tuple[VerifiedTarget, ...]:
+    """Everything that a role lists. A role that lists what is not delegated to it is not trusted at all."""
+    for path in targets.targets:
+        if not covers(path):
+            raise untrusted("out_of_scope", f"{role} signed {path[:200]}, which is not delegated to it.", role)
+    return tuple(_verified_target(targets.targets[path], role) for path in sorted(targets.targets))
+
+
+def _head(target: VerifiedTarget, base_id: str) -> VerifiedHead:
+    with _facts(target):
+        fact = HeadTarget.from_json(target.custom)
+    if head_manifest_path(fact.base_id, fact.name, fact.release) != target.path or fact.base_id != base_id:
+        raise untrusted("bad_facts", f"{target.path} carries the facts of another release.", target.role)
+    return VerifiedHead(fact, target.path, target.digest, target.length)
 
 
 def _check(target: VerifiedTarget, data: bytes) -> None:

@@ -16,6 +16,7 @@ from headway.contract.digests import canonical_json, digest_of, hex_of, parse_di
 from headway.contract.errors import RefusedError
 from headway.contract.manifest import base_manifest_path, head_manifest_path
 from headway.contract.targets import BaseTarget, HeadTarget
+from headway.trust.bins import MAX_BITS, HeadRoles, bins_prefix, bits_refused
 from headway.trust.online import CHANNELS, SNAPSHOT, TIMESTAMP
 from headway.trust.repository import paths_of
 from headway.trust.roles import BASES, MAX_LIVE_RELEASES, TargetEntry, surplus_heads
@@ -107,39 +108,92 @@ def lint_leaf(role: str, targets: Targets) -> None:
         )
 
 
-def lint_entries(
-    role: str, new: Sequence[TargetEntry], current: Sequence[TargetEntry], app: str
-) -> tuple[tuple[TargetEntry, Fact], ...]:
-    """Read the signed facts of every entry and refuse what the role may not say.
+def lint_heads_parent(roles: HeadRoles, heads: Targets, delegator: Targets) -> None:
+    """Refuse a role ``heads-…`` that delegates otherwise than to its own bins, or lists files beside them.
+
+    The bins' keys must be among those that ``delegator``, the top-level targets, gives the role, and no fewer of them.
 
     Raises:
-        RefusedError: codes ``malformed``, ``out_of_scope``, ``wrong_app``, ``too_many_live``, ``immutable_release``,
-            ``deleted_release``.
+        RefusedError: codes ``out_of_scope``, ``foreign_key``, ``too_many_bins``.
     """
-    listed = tuple((entry, _fact(role, entry, app)) for entry in new)
-    before = {entry.path: entry for entry in current}
-    for entry, fact in listed:
-        if entry.path in before:
-            _immutable(role, before[entry.path], entry, fact)
-    heads = [fact for _, fact in listed if isinstance(fact, HeadTarget)]
-    _few_enough(role, heads)
-    _nothing_deleted(role, new, current, heads)
-    return listed
+    if heads.delegations is None:
+        return
+    succinct, may = heads.delegations.succinct_roles, delegator.get_delegated_role(roles.parent)
+    if (
+        succinct is None
+        or heads.targets
+        or succinct.name_prefix != bins_prefix(roles.base_id)
+        or set(heads.delegations.keys) != set(succinct.keyids)
+        or not set(succinct.keyids) <= set(may.keyids)
+        or not may.threshold <= succinct.threshold <= len(succinct.keyids)
+    ):
+        raise RefusedError(
+            "out_of_scope",
+            f"The role {roles.parent} may delegate to its own bins alone, under its own keys, and lists nothing then.",
+            hint="Split it with `headway keys split`; change keys with `headway keys rotate`.",
+            role=roles.parent,
+        )
+    if succinct.bit_length > MAX_BITS:
+        raise bits_refused(succinct.bit_length)
+    lint_keys(heads.delegations.keys)
 
 
-def _fact(role: str, entry: TargetEntry, app: str) -> Fact:
-    parse_digest(entry.digest, document=f"role {role}", path=entry.path)
-    fact: Fact
-    if role == BASES:
+def lint_bases(
+    new: Sequence[TargetEntry], current: Sequence[TargetEntry], app: str
+) -> tuple[tuple[TargetEntry, BaseTarget], ...]:
+    """Read the signed facts of every base and refuse what the role may not say.
+
+    Raises:
+        RefusedError: codes ``malformed``, ``out_of_scope``, ``wrong_app``, ``immutable_release``, ``deleted_release``.
+    """
+    listed = []
+    for entry in new:
         fact = BaseTarget.from_json(entry.custom)
-        path = base_manifest_path(fact.base_id, fact.version)
-    elif role.startswith("heads-"):
+        _in_scope(BASES, entry, base_manifest_path(fact.base_id, fact.version), fact, app)
+        listed.append((entry, fact))
+    _unchanged(BASES, listed, current)
+    _nothing_deleted(BASES, new, current, ())
+    return tuple(listed)
+
+
+def read_heads(
+    roles: HeadRoles, role: str, new: Iterable[TargetEntry], app: str
+) -> tuple[tuple[TargetEntry, HeadTarget], ...]:
+    """The signed facts of the heads in one role; each must be in its place.
+
+    Raises:
+        RefusedError: codes ``malformed``, ``out_of_scope`` (also in another bin than its own), ``wrong_app``.
+    """
+    listed = []
+    for entry in new:
         fact = HeadTarget.from_json(entry.custom)
-        path = head_manifest_path(role.removeprefix("heads-"), fact.name, fact.release)
-    else:
-        paths_of(role)
-        raise _out_of_scope(role, entry.path)
-    if path != entry.path or (isinstance(fact, HeadTarget) and f"heads-{fact.base_id}" != role):
+        _in_scope(role, entry, head_manifest_path(roles.base_id, fact.name, fact.release), fact, app)
+        if fact.base_id != roles.base_id or roles.home(entry.path) != role:
+            raise _out_of_scope(role, entry.path)
+        listed.append((entry, fact))
+    return tuple(listed)
+
+
+def lint_heads(
+    role: str,
+    new: Sequence[tuple[TargetEntry, HeadTarget]],
+    current: Sequence[TargetEntry],
+    beside: Iterable[HeadTarget] = (),
+) -> None:
+    """Refuse what nobody may say of heads, over all roles that change: ``beside`` stand in bins that do not.
+
+    Raises:
+        RefusedError: codes ``too_many_live``, ``immutable_release``, ``deleted_release``.
+    """
+    _unchanged(role, new, current)
+    heads = [*(fact for _, fact in new), *beside]
+    _few_enough(role, heads)
+    _nothing_deleted(role, [entry for entry, _ in new], current, heads)
+
+
+def _in_scope(role: str, entry: TargetEntry, path: str, fact: Fact, app: str) -> None:
+    parse_digest(entry.digest, document=f"role {role}", path=entry.path)
+    if path != entry.path:
         raise _out_of_scope(role, entry.path)
     if fact.app != app:
         raise RefusedError(
@@ -148,7 +202,13 @@ def _fact(role: str, entry: TargetEntry, app: str) -> Fact:
             hint="Publish it to its own app; one repository serves one app.",
             role=role,
         )
-    return fact
+
+
+def _unchanged(role: str, listed: Iterable[tuple[TargetEntry, Fact]], current: Iterable[TargetEntry]) -> None:
+    before = {entry.path: entry for entry in current}
+    for entry, fact in listed:
+        if entry.path in before:
+            _immutable(role, before[entry.path], entry, fact)
 
 
 def _out_of_scope(role: str, path: str) -> RefusedError:

@@ -6,7 +6,7 @@ change in, new signed bytes out.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -70,10 +70,13 @@ def sign_snapshot(
     roles: Mapping[str, bytes],
     signer: Signer,
     *,
+    unchanged: Collection[str] = (),
     now: datetime,
     lifetimes: Lifetimes = LIFETIMES,
 ) -> bytes:
     """A snapshot of ``roles`` (``targets`` and every delegated role, by name), signed.
+
+    Roles named in ``unchanged`` stay as ``current`` lists them: their bytes need not be at hand.
 
     Raises:
         RefusedError: code ``snapshot_rollback``; a role would go back or vanish, which every client refuses for good.
@@ -83,6 +86,7 @@ def sign_snapshot(
     if current is not None:
         before = parse(Snapshot, current, SNAPSHOT).signed
         version = before.version + 1
+        meta |= {name: before.meta[name] for name in (f"{role}.json" for role in unchanged)}
         for name, old in before.meta.items():
             if name not in meta or meta[name].version < old.version:
                 raise RefusedError(

@@ -79,8 +79,11 @@ def edit(
     drop: Iterable[str] = (),
     now: datetime,
     lifetimes: Lifetimes = LIFETIMES,
+    version: int = 1,
 ) -> bytes:
-    """Unsigned next version of a targets role (None: its version 1), with entries put in or replaced, paths dropped.
+    """Unsigned next version of a targets role, with entries put in or replaced, paths dropped.
+
+    Where ``current`` is None it begins empty, with ``version``.
 
     Raises:
         RefusedError: code ``malformed``; a custom object that canonical JSON does not allow.
@@ -88,7 +91,7 @@ def edit(
     """
     expires = lifetimes.expiry(role, now)
     if current is None:
-        signed = Targets(version=1, expires=expires)
+        signed = Targets(version=version, expires=expires)
     else:
         signed = parse(Targets, current, role).signed
         signed.version += 1

@@ -7,7 +7,7 @@ two runs give the same bytes. Faults are put in from outside by ``tamper``: the 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
@@ -15,6 +15,7 @@ from headway.contract.channel import ChannelDocument
 from headway.contract.digests import Digest, digest_of, hex_of
 from headway.contract.errors import TransferError, UntrustedError
 from headway.contract.targets import BaseTarget, HeadTarget
+from headway.trust.bins import HeadRoles, arranged, placed
 from headway.trust.ceremony import RootChange, add_base, next_root, next_targets, sign_root
 from headway.trust.keys import Signer, SigningKey
 from headway.trust.online import (
@@ -28,8 +29,18 @@ from headway.trust.online import (
 )
 from headway.trust.ports import Fetched
 from headway.trust.repository import ROOT, TARGETS, Holders, TrustPlan, create_trust, sign_with_holders
-from headway.trust.roles import BASES, base_entry, head_entry, heads_role, sign_bases, sign_heads
-from headway.trust.wire import facts
+from headway.trust.roles import (
+    BASES,
+    base_entry,
+    entries,
+    head_entry,
+    head_targets,
+    heads_role,
+    sign_bases,
+    sign_heads,
+    surplus_heads,
+)
+from headway.trust.wire import add_signatures, facts
 
 Tamper = Callable[[Fetched], Fetched]
 
@@ -158,11 +169,24 @@ class RepositorySimulator(StaticFiles):
         self._serve_target(entry.path, manifest)
 
     def put_head(self, target: HeadTarget, manifest: bytes) -> None:
-        """Sign a head release into its base's role."""
-        role, entry = heads_role(target.base_id), head_entry(target, manifest)
-        signers = [self.keys.publisher]
-        self.roles[role] = sign_heads(self.roles[role], target.base_id, [entry], signers, now=self.now())
+        """Sign a head release into its base's role, or into its bin; older releases that it pushes out leave."""
+        roles, entry = self.head_roles(target.base_id), head_entry(target, manifest)
+        there = [head for role in roles.listing for head in head_targets(self.roles[role], role)]
+        drop = surplus_heads([target, *(h for h in there if (h.name, h.release) != (target.name, target.release))])
+        drafts = placed(roles, self.roles, [entry], drop=drop, now=self.now())
+        self.roles |= self._signed_heads(drafts)
         self._serve_target(entry.path, manifest)
+
+    def head_roles(self, base_id: str) -> HeadRoles:
+        """Which roles hold the heads of a base now."""
+        return HeadRoles.of(base_id, self.roles[heads_role(base_id)])
+
+    def split(self, base_id: str, bits: int) -> None:
+        """Put the heads of a base into ``2 ** bits`` bins, or with 0 into one role."""
+        heads = [entry for role in self.head_roles(base_id).listing for entry in entries(self.roles[role], role)]
+        held = Holders((self.keys.publisher.public,))
+        versions = {role: facts(data, role).version for role, data in self.roles.items()}
+        self.roles |= self._signed_heads(arranged(HeadRoles(base_id, bits), heads, held, versions, now=self.now()))
 
     def put_channel(self, document: ChannelDocument) -> None:
         """Sign a channel document."""
@@ -196,6 +220,9 @@ class RepositorySimulator(StaticFiles):
         held = {CHANNELS: Holders((fresh.channels.public,))}
         self.roles[TARGETS] = self._signed_targets(next_targets(self.roles[TARGETS], held, now=self.now()))
         self.roles[CHANNELS] = sign_channels(self.roles[CHANNELS], (), fresh.channels, now=self.now())
+
+    def _signed_heads(self, drafts: Mapping[str, bytes]) -> dict[str, bytes]:
+        return {role: add_signatures(draft, role, [self.keys.publisher]) for role, draft in drafts.items()}
 
     def _signed_targets(self, draft: bytes) -> bytes:
         return sign_with_holders(draft, TARGETS, self.keys.targets, root=self.root, targets=self.roles[TARGETS])

@@ -7,7 +7,7 @@ Signature, version and expiry failures are :class:`UntrustedError`; content that
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -15,11 +15,21 @@ from tuf.api.metadata import Metadata, Root, Targets
 
 from headway.contract.digests import Digest, digest_of
 from headway.contract.errors import RefusedError
+from headway.contract.manifest import head_manifest_path
 from headway.contract.targets import BaseTarget, HeadTarget
-from headway.trust.lint import lint_delegations, lint_entries, lint_leaf, lint_root
+from headway.trust.bins import HeadRoles, base_of_heads, missing_in_bin
+from headway.trust.lint import (
+    lint_bases,
+    lint_delegations,
+    lint_heads,
+    lint_heads_parent,
+    lint_leaf,
+    lint_root,
+    read_heads,
+)
 from headway.trust.online import CHANNELS, OnlineKeys
 from headway.trust.repository import ROOT, TARGETS, TrustFiles
-from headway.trust.roles import TargetEntry, entries
+from headway.trust.roles import BASES, TargetEntry, entries
 from headway.trust.wire import facts, judged, parse, untrusted
 
 
@@ -34,7 +44,6 @@ class VerifiedRole:
     version: int
     expires: datetime
     data: bytes
-    entries: tuple[TargetEntry, ...] = ()
     bases: tuple[tuple[TargetEntry, BaseTarget], ...] = ()
     heads: tuple[tuple[TargetEntry, HeadTarget], ...] = ()
 
@@ -42,6 +51,20 @@ class VerifiedRole:
     def digest(self) -> Digest:
         """Digest of the exact bytes."""
         return digest_of(self.data)
+
+
+@dataclass(frozen=True, slots=True)
+class VerifiedHeads:
+    """A change of one base's heads that passed :func:`verify_heads_update`, over all roles that it touches.
+
+    ``put`` are the heads that are new or of which something changed, ``gone`` the paths that left the metadata; a head
+    that only moved from one role to another is in neither.
+    """
+
+    base_id: str
+    roles: tuple[VerifiedRole, ...]
+    put: tuple[tuple[TargetEntry, HeadTarget], ...]
+    gone: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,22 +90,89 @@ def verify_role_update(
         RefusedError: codes ``version_conflict`` (not current + 1; kind ``conflict``), ``out_of_scope``,
             ``wrong_app``, ``too_many_live``, ``immutable_release``, ``unknown_role``, ``malformed``.
     """
+    base_id = base_of_heads(role)
+    if base_id is not None:
+        before = {} if current is None else {role: current}
+        return verify_heads_update(base_id, {role: new}, current=before, targets=delegator, app=app, now=now).roles[0]
     metadata = _authentic(role, new, delegator, now)
     _in_sequence(role, metadata.signed.version, current)
+    bases: tuple[tuple[TargetEntry, BaseTarget], ...] = ()
     if role == TARGETS:
         lint_delegations(metadata.signed)
-        return VerifiedRole(role, metadata.signed.version, metadata.signed.expires, new)
-    lint_leaf(role, metadata.signed)
-    listed = lint_entries(role, entries(new, role), () if current is None else entries(current, role), app)
-    return VerifiedRole(
-        role,
-        metadata.signed.version,
-        metadata.signed.expires,
-        new,
-        entries=tuple(entry for entry, _ in listed),
-        bases=tuple((entry, fact) for entry, fact in listed if isinstance(fact, BaseTarget)),
-        heads=tuple((entry, fact) for entry, fact in listed if isinstance(fact, HeadTarget)),
+    elif role == BASES:
+        lint_leaf(role, metadata.signed)
+        bases = lint_bases(entries(new, role), () if current is None else entries(current, role), app)
+    else:
+        raise _unknown(role)
+    return VerifiedRole(role, metadata.signed.version, metadata.signed.expires, new, bases)
+
+
+def _nobody(name: str) -> Iterable[HeadTarget]:
+    return ()
+
+
+def verify_heads_update(
+    base_id: str,
+    new: Mapping[str, bytes],
+    *,
+    current: Mapping[str, bytes],
+    targets: bytes,
+    app: str,
+    now: datetime,
+    beside: Callable[[str], Iterable[HeadTarget]] = _nobody,
+) -> VerifiedHeads:
+    """Judge new versions of the role ``heads-<base_id>``, of some of its bins, or of all of them: they hold together.
+
+    ``current`` are the bytes published now: of the roles in ``new``, of ``heads-<base_id>``, and of all its bins where
+    ``new`` has ``heads-<base_id>``. ``beside`` gives the signed heads of a name in the whole base; it is asked only
+    where bins change by themselves, as the other releases of a name lie in other bins.
+
+    Raises:
+        UntrustedError: codes as :func:`verify_role_update`; ``bad_metadata``: a bin that nobody delegates to.
+        RefusedError: codes as :func:`verify_role_update`; ``missing_role`` (a new number of bins comes with all of
+            them), ``unvouched_role`` (a bin that was left out would not be signed by enough of the new keys).
+    """
+    role = HeadRoles(base_id).parent
+    parent = new.get(role, current.get(role))
+    if parent is None:
+        raise _unknown(role)
+    roles, before = HeadRoles.of(base_id, parent), HeadRoles.of(base_id, current.get(role))
+    changed = {}
+    for name in sorted(new, key=lambda name: (name != role, name)):
+        metadata = _authentic(name, new[name], targets if name == role else parent, now)
+        _in_sequence(name, metadata.signed.version, current.get(name))
+        if name == role:
+            lint_heads_parent(roles, metadata.signed, parse(Targets, targets, TARGETS).signed)
+        else:
+            lint_leaf(name, metadata.signed)
+        changed[name] = metadata.signed
+    after = roles.listing if role in new else tuple(name for name in roles.listing if name in new)
+    old = before.listing if role in new else after
+    if role in new:
+        _whole(roles, before, new, current)
+    listed = {name: read_heads(roles, name, entries(new.get(name) or current[name], name), app) for name in after}
+    was = {entry.path: entry for name in old if name in current for entry in entries(current[name], name)}
+    heads = [pair for name in after for pair in listed[name]]
+    put = tuple(pair for pair in heads if was.get(pair[0].path) != pair[0])
+    gone = tuple(sorted(set(was) - {entry.path for entry, _ in heads}))
+    others = () if role in new else _others(roles, new, put, gone, beside)
+    lint_heads(role, heads, tuple(was.values()), others)
+    verified = (
+        VerifiedRole(name, signed.version, signed.expires, new[name], (), listed.get(name, ()))
+        for name, signed in changed.items()
     )
+    return VerifiedHeads(base_id, tuple(verified), put, gone)
+
+
+def verify_heads_stay(base_id: str, targets: bytes, current: bytes) -> None:
+    """Judge new top-level ``targets`` by the role ``heads-<base_id>`` that stands: its bins must keep to its keys.
+
+    Raises:
+        RefusedError: as :func:`headway.trust.lint.lint_heads_parent`.
+    """
+    role = HeadRoles(base_id).parent
+    heads = parse(Targets, current, role).signed
+    lint_heads_parent(HeadRoles.of(base_id, current), heads, parse(Targets, targets, TARGETS).signed)
 
 
 def verify_root_update(new: bytes, *, current: bytes, now: datetime) -> VerifiedRole:
@@ -133,6 +223,43 @@ def verify_trust(files: TrustFiles, *, app: str, online: OnlineKeys, now: dateti
     return VerifiedTrust(app, verified_root, targets, delegated)
 
 
+def _whole(roles: HeadRoles, before: HeadRoles, new: Mapping[str, bytes], current: Mapping[str, bytes]) -> None:
+    """A role above bins stands for all of them: they come with it, or hold under it as they are."""
+    missing = [name for name in roles.listing if name not in new and (roles != before or name not in current)]
+    if missing:
+        raise RefusedError(
+            "missing_role",
+            f"{roles.parent} would delegate to {missing[0]}, which is not there.",
+            hint="Send the role together with all its bins, as `headway keys split` does.",
+            role=missing[0],
+        )
+    for name in roles.listing if roles.bits else ():
+        if name not in new and missing_in_bin(current[name], name, new[roles.parent]):
+            raise RefusedError(
+                "unvouched_role",
+                f"The role {name} would not be signed by enough of its new keys.",
+                hint="Send all bins signed anew, as `headway keys renew` and `headway keys rotate` do.",
+                kind="conflict",
+                role=name,
+            )
+
+
+def _others(
+    roles: HeadRoles,
+    new: Mapping[str, bytes],
+    put: Iterable[tuple[TargetEntry, HeadTarget]],
+    gone: Iterable[str],
+    beside: Callable[[str], Iterable[HeadTarget]],
+) -> tuple[HeadTarget, ...]:
+    names = {fact.name for _, fact in put} | {path.split("/")[2] for path in gone}
+    return tuple(
+        head
+        for name in sorted(names)
+        for head in beside(name)
+        if roles.home(head_manifest_path(roles.base_id, head.name, head.release)) not in new
+    )
+
+
 def _authentic(role: str, data: bytes, delegator: bytes, now: datetime) -> Metadata[Targets]:
     metadata = parse(Targets, data, role)
     voucher: Root | Targets
@@ -154,6 +281,16 @@ def _fresh(role: str, metadata: Metadata[Root] | Metadata[Targets], now: datetim
             role,
             hint="Sign it again with a current date; check the clock of the release machine.",
         )
+
+
+def _unknown(role: str) -> RefusedError:
+    return RefusedError(
+        "unknown_role",
+        f"There is no role {role[:80]!r} that a publisher signs.",
+        hint="Roles are root, targets, bases and heads-BASE_ID; the bins of a role of heads follow it.",
+        kind="not_found",
+        role=role[:80],
+    )
 
 
 def _in_sequence(role: str, version: int, current: bytes | None) -> None:

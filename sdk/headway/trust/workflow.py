@@ -10,10 +10,11 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import datetime
+from functools import partial
 from urllib.parse import quote
 
 from tuf.api.exceptions import EqualVersionNumberError, RepositoryError
-from tuf.api.metadata import TargetFile, Targets
+from tuf.api.metadata import DelegatedRole, SuccinctRoles, TargetFile, Targets
 from tuf.ngclient._internal.trusted_metadata_set import TrustedMetadataSet
 from tuf.ngclient.config import EnvelopeType
 
@@ -34,6 +35,7 @@ class ClientLimits:
     targets_bytes: int = 5_000_000
     root_rotations: int = 256
     delegations: int = 32
+    bins: int = 1024
 
 
 LIMITS = ClientLimits()
@@ -222,6 +224,29 @@ class Session:
             return None
         return self.load_targets(role, TARGETS)
 
+    def listing(self, role: str) -> Iterator[tuple[str, Targets, Callable[[str], bool]]]:
+        """The roles that list what is delegated to ``role``: itself and, where it is split, its bins, all of them.
+
+        With each comes what it may list. Nothing where top-level targets does not delegate, as :meth:`delegated`.
+
+        Raises:
+            UntrustedError: code ``too_large``, more bins than the limits allow; or as :meth:`load_targets`.
+        """
+        targets = self.delegated(role)
+        if targets is None:
+            return
+        within = self.load_targets().get_delegated_role(role)
+        assert isinstance(within, DelegatedRole)
+        yield role, targets, within.is_delegated_path
+        succinct = targets.delegations.succinct_roles if targets.delegations else None
+        if succinct is None:
+            return
+        if succinct.number_of_bins > self._limits.bins:
+            raise untrusted("too_large", f"{role} is split into {succinct.number_of_bins} bins.", role)
+        for name in succinct.get_roles():
+            part = self.load_targets(name, role)
+            yield name, part, partial(_in_bin, within, succinct, name)
+
     @property
     def consistent_snapshot(self) -> bool:
         """Whether file names carry versions and hashes."""
@@ -251,6 +276,10 @@ class Session:
 
     def _version(self, version: int) -> int | None:
         return version if self.consistent_snapshot else None
+
+
+def _in_bin(within: DelegatedRole, succinct: SuccinctRoles, name: str, path: str) -> bool:
+    return within.is_delegated_path(path) and succinct.get_role_for_target(path) == name
 
 
 def _root_name(version: int) -> str:

@@ -2,16 +2,26 @@
 
 from __future__ import annotations
 
+import re
+
 from flask import Response
 from flask_openapi.blueprint import APIBlueprint
 from flask_openapi.models.tag import Tag
 
+from headway.contract.errors import malformed
+from headway.contract.parsing import decode
+from headway.trust.bins import MAX_BITS
 from headway.trust.repository import TrustFiles
 from headway_server.api import schemas as s
 from headway_server.api.http import answer, authenticate, body_bytes, caller, decode_base64, own_app, ports
 from headway_server.api.render import base_json, edge_json, head_json
 from headway_server.catalog import apps, bases, heads, trust
+from headway_server.catalog.signed_heads import update_heads
+from headway_server.catalog.signed_releases import Accepted
 
+_MOST_ROLES = 1 + (1 << MAX_BITS)
+_TOGETHER = 16  # times the size of one role: 10,000 heads in their bins, base64
+_ROLE = re.compile(s.ROLE)
 api = APIBlueprint(
     "publishing", __name__, url_prefix="/v1", abp_tags=[Tag(name="publishing")], abp_security=[{"token": []}]
 )
@@ -53,6 +63,26 @@ def establish_trust(path: s.AppPath, body: s.TrustBody) -> Response:
     return answer({"app": path.app, "new": new}, 201 if new else 200)
 
 
+@api.get("/apps/<app>/roles")
+def list_roles(path: s.AppPath) -> Response:
+    """The number of the newest version of every role."""
+    caller("read", path.app)
+    return answer({"roles": trust.role_versions(ports(), path.app)})
+
+
+@api.post("/apps/<app>/roles")
+def post_roles(path: s.AppPath) -> Response:
+    """Publish signed roles of one base's heads together or not at all: ``{"roles": {role: base64}}``."""
+    actor = caller("publish", path.app)
+    fields = decode(body_bytes(_TOGETHER * ports().settings.role_max_bytes), "roles").nested("roles")
+    names = fields.names()
+    if not 1 <= len(names) <= _MOST_ROLES or not all(_ROLE.fullmatch(name) for name in names):
+        raise malformed("roles", "$.roles", f"1 to {_MOST_ROLES} roles by name")
+    most = ports().settings.role_max_bytes * 4 // 3 + 4
+    roles = {name: decode_base64(fields.text(name, max_length=most), "roles") for name in names}
+    return answer({"roles": [_accepted(one) for one in update_heads(ports(), actor, path.app, roles)]})
+
+
 @api.get("/apps/<app>/roles/<role>")
 def get_role(path: s.RolePath) -> Response:
     """The exact signed bytes of a role; its version stands in ``X-Role-Version``."""
@@ -69,14 +99,16 @@ def post_role(path: s.RolePath) -> Response:
     """Publish a signed role; the body is its exact bytes. A lost race is 409: sign again on top."""
     actor = caller("publish", path.app)
     accepted = trust.update(ports(), actor, path.app, path.role, body_bytes(ports().settings.role_max_bytes))
-    return answer(
-        {
-            "role": accepted.role,
-            "version": accepted.version,
-            "changed": accepted.changed,
-            "waiting_for": list(accepted.waiting_for),
-        }
-    )
+    return answer(_accepted(accepted))
+
+
+def _accepted(accepted: Accepted) -> dict[str, object]:
+    return {
+        "role": accepted.role,
+        "version": accepted.version,
+        "changed": accepted.changed,
+        "waiting_for": list(accepted.waiting_for),
+    }
 
 
 @api.post("/apps/<app>/bases")

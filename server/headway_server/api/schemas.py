@@ -8,6 +8,7 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 NAME = r"^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$"
 DIGEST = r"^sha256:[0-9a-f]{64}$"
+ROLE = r"^[a-z0-9-]{1,80}$"
 Name = Field(pattern=NAME)
 
 
@@ -53,7 +54,7 @@ class ArtifactPath(AppPath):
 class RolePath(AppPath):
     """A TUF role."""
 
-    role: str = Field(pattern=r"^[a-z0-9-]{1,80}$")
+    role: str = Field(pattern=ROLE)
 
 
 class HeadPath(AppPath):

@@ -7,11 +7,22 @@ from dataclasses import dataclass
 from headway.contract.digests import Digest
 from headway.contract.errors import RefusedError
 from headway.contract.targets import HeadTarget
-from headway.trust.verify import VerifiedRole
+from headway.trust.verify import VerifiedHeads, VerifiedRole
 from headway_server.ports import Transaction
+from headway_server.records import HeadRecord
 
 # What a publisher may change after the first signature; everything else of a release is fixed for ever.
 _CHANGEABLE = ("status", "bases", "min_os", "max_os", "min_app_build", "rebase")
+
+
+@dataclass(frozen=True, slots=True)
+class Accepted:
+    """A role version that is published. ``waiting_for`` names delegated roles that must follow before it goes out."""
+
+    role: str
+    version: int
+    changed: bool
+    waiting_for: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,38 +54,39 @@ def follow_bases(tx: Transaction, app: str, role: VerifiedRole) -> tuple[StateCh
     return tuple(changes)
 
 
-def follow_heads(tx: Transaction, app: str, role: VerifiedRole) -> tuple[StateChange, ...]:
-    """Take over what a role ``heads-…`` says, and mark what left it; what that changed.
+def follow_heads(tx: Transaction, app: str, heads: VerifiedHeads) -> tuple[StateChange, ...]:
+    """Take over what signed roles say of a base's heads, and mark what left them; what that changed.
 
     Raises:
         RefusedError: codes ``unregistered_release``, ``unregistered_proof``.
     """
-    base_id = role.role.removeprefix("heads-")
-    proofs = {(edge.name, edge.release, edge.base): edge.proof_digest for edge in tx.releases.edges(app)}
-    listed: set[tuple[str, int]] = set()
+    base_id = heads.base_id
     changes = []
-    for entry, fact in role.heads:
+    for entry, fact in heads.put:
         record = tx.releases.head(app, base_id, fact.name, fact.release)
         if record is None or record.manifest != entry.digest or _fixed(record.custom) != _fixed(fact.to_json()):
             raise _unregistered(entry.path)
-        _proven(fact, proofs, entry.path)
-        listed.add((fact.name, fact.release))
+        _proven(tx, app, fact, entry.path)
         tx.releases.set_head_state(app, base_id, fact.name, fact.release, fact.status, fact.to_json())
         if record.state != fact.status:
-            subject = f"{fact.name}@{fact.release}"
-            changes.append(StateChange("head", base_id, subject, record.head, fact.status))
-    for record in tx.releases.heads(app):
-        gone = record.base_id == base_id and (record.name, record.release) not in listed
-        if gone and record.state in ("live", "revoked"):
-            tx.releases.set_head_state(app, base_id, record.name, record.release, "unlisted", record.custom)
-            subject = f"{record.name}@{record.release}"
-            changes.append(StateChange("head", base_id, subject, record.head, "unlisted"))
+            changes.append(_moved(record, fact.status))
+    for path in heads.gone:
+        _, _, name, release, _ = path.split("/")
+        record = tx.releases.head(app, base_id, name, int(release))
+        if record is not None and record.state in ("live", "revoked"):
+            tx.releases.set_head_state(app, base_id, name, record.release, "unlisted", record.custom)
+            changes.append(_moved(record, "unlisted"))
     return tuple(changes)
 
 
-def _proven(fact: HeadTarget, proofs: dict[tuple[str, int, Digest], Digest], path: str) -> None:
+def _moved(record: HeadRecord, state: str) -> StateChange:
+    return StateChange("head", record.base_id, f"{record.name}@{record.release}", record.head, state)
+
+
+def _proven(tx: Transaction, app: str, fact: HeadTarget, path: str) -> None:
+    known = {(e.release, e.base): e.proof_digest for e in tx.releases.edges(app, fact.name)}
     for edge in fact.bases:
-        if proofs.get((fact.name, fact.release, edge.digest)) != edge.proof:
+        if known.get((fact.release, edge.digest)) != edge.proof:
             raise RefusedError(
                 "unregistered_proof",
                 f"{path} names a proof that the registry has not seen.",

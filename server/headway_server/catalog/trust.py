@@ -5,31 +5,27 @@ The server never edits what a publisher signed. It keeps the exact bytes, or ref
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from headway.contract.errors import RefusedError
+from headway.trust.bins import HeadRoles, base_of_heads
 from headway.trust.ceremony import missing_signatures
 from headway.trust.online import OnlineKeys
 from headway.trust.repository import TrustFiles
-from headway.trust.verify import VerifiedRole, verify_role_update, verify_root_update, verify_trust
+from headway.trust.verify import (
+    VerifiedRole,
+    verify_heads_stay,
+    verify_role_update,
+    verify_root_update,
+    verify_trust,
+)
 from headway_server.catalog import apps
-from headway_server.catalog.signed_releases import StateChange, follow_bases, follow_heads
+from headway_server.catalog.signed_heads import update_heads
+from headway_server.catalog.signed_releases import Accepted, StateChange, follow_bases
 from headway_server.ports import Actor, Ports, Transaction
 from headway_server.publication import audit
 from headway_server.publication.layout import ONLINE_ROLES
 from headway_server.publication.mirror import mirror
 from headway_server.publication.seal import add_role, no_trust, online_keyids, seal, sign_channels
 from headway_server.records import RoleVersion
-
-
-@dataclass(frozen=True, slots=True)
-class Accepted:
-    """A role version that is published. ``waiting_for`` names delegated roles that must follow before it goes out."""
-
-    role: str
-    version: int
-    changed: bool
-    waiting_for: tuple[str, ...] = ()
 
 
 def establish(ports: Ports, actor: Actor, app: str, files: TrustFiles) -> bool:
@@ -80,6 +76,8 @@ def update(ports: Ports, actor: Actor, app: str, role: str, data: bytes) -> Acce
             hint="Change it through channels and rollouts.",
             kind="not_allowed",
         )
+    if base_of_heads(role) is not None:
+        return update_heads(ports, actor, app, {role: data})[0]
     with ports.database.write(app) as tx:
         apps.known(tx, app)
         current = tx.roles.current(app, role)
@@ -105,8 +103,6 @@ def _accept(
         _keeps_roles(tx, app, newer["root"], newer["targets"])
     elif role == "bases":
         changes = follow_bases(tx, app, verified)
-    else:
-        changes = follow_heads(tx, app, verified)
     add_role(ports, tx, app, role, data)
     if online_keyids(root.data, targets.data)["channels"] != online_keyids(root.data, newer["targets"])["channels"]:
         sign_channels(ports, tx, app)  # what the old key signed counts no more
@@ -147,9 +143,14 @@ def _keeps_online_keys(ports: Ports, app: str, root: bytes, targets: bytes) -> N
 
 def _keeps_roles(tx: Transaction, app: str, root: bytes, targets: bytes) -> None:
     # Otherwise devices would meet a published role that its new delegation no longer vouches for.
-    for current in tx.roles.currents(app):
-        if current.role in (*ONLINE_ROLES, "root", "targets"):
+    for role in tx.roles.versions(app):
+        base_id = base_of_heads(role)
+        above_bins = base_id is None or role == HeadRoles(base_id).parent
+        current = tx.roles.current(app, role)
+        if current is None or role in (*ONLINE_ROLES, "root", "targets") or not above_bins:
             continue
+        if base_id is not None:
+            verify_heads_stay(base_id, targets, current.data)
         if missing_signatures(current.data, current.role, root=root, targets=targets):
             raise RefusedError(
                 "unvouched_role",
@@ -210,3 +211,14 @@ def current_role(ports: Ports, app: str, role: str) -> RoleVersion:
             kind="not_found",
         )
     return found
+
+
+def role_versions(ports: Ports, app: str) -> dict[str, int]:
+    """The number of the newest version of every role.
+
+    Raises:
+        RefusedError: code ``unknown_app``.
+    """
+    with ports.database.read() as tx:
+        apps.known(tx, app)
+        return tx.roles.versions(app)

@@ -48,6 +48,12 @@ class SqlRoles:
         query = select(t.roles).join(newest, same).where(t.roles.c.app == app).order_by(t.roles.c.role)
         return many(self._c, query, RoleVersion)
 
+    def versions(self, app: str) -> dict[str, int]:
+        """The number of the newest version of every role."""
+        r = t.roles.c
+        query = select(r.role, func.max(r.version)).where(r.app == app).group_by(r.role).order_by(r.role)
+        return {str(role): int(version) for role, version in self._c.execute(query)}
+
     def history(self, app: str, role: str) -> tuple[RoleVersion, ...]:
         """All versions of one role, oldest first."""
         query = select(t.roles).where(t.roles.c.app == app, t.roles.c.role == role).order_by(t.roles.c.version)
@@ -163,7 +169,8 @@ class SqlReleases:
         where = and_(h.app == app, h.base_id == base_id, h.name == name, h.release == release)
         self._c.execute(update(t.heads).where(where).values(state=state, custom=custom))
 
-    def edges(self, app: str) -> tuple[EdgeRecord, ...]:
-        """All edges, oldest first."""
+    def edges(self, app: str, name: str | None = None) -> tuple[EdgeRecord, ...]:
+        """All edges, or those of the heads of one name, oldest first."""
         e = t.edges.c
-        return many(self._c, select(t.edges).where(e.app == app).order_by(e.name, e.release, e.base), EdgeRecord)
+        query = select(t.edges).where(e.app == app).order_by(e.name, e.release, e.base)
+        return many(self._c, query if name is None else query.where(e.name == name), EdgeRecord)

@@ -11,6 +11,7 @@ from headway.contract.digests import Digest
 from headway.contract.parsing import decode
 from headway_server.ports import Ports, Transaction
 from headway_server.publication.layout import role_path, target_path
+from headway_server.publication.seal import listed_in
 from headway_server.records import RoleVersion
 
 
@@ -32,8 +33,10 @@ def mirror(ports: Ports, app: str, *, force: bool = False) -> int:
         _mirror_roots(ports, tx, app)
         snapshot = tx.roles.current(app, "snapshot")
         if snapshot is not None:
-            for role, version in _listed(snapshot):
-                _mirror_role(ports, tx, app, role, version)
+            public = {} if force else _public(tx, app, known.published)
+            for role, version in listed_in(snapshot).items():
+                if public.get(role) != version:
+                    _mirror_role(ports, tx, app, role, version)
             _write_once(ports, snapshot)
         ports.store.replace(role_path(app, "timestamp", timestamp.version), timestamp.data)
         tx.apps.set_published(app, timestamp.version)
@@ -76,9 +79,11 @@ def named_files(role: RoleVersion) -> tuple[tuple[str, Digest], ...]:
     )
 
 
-def _listed(snapshot: RoleVersion) -> tuple[tuple[str, int], ...]:
-    meta = decode(snapshot.data, "snapshot").nested("signed").nested("meta")
-    return tuple((name.removesuffix(".json"), meta.nested(name).integer("version")) for name in meta.names())
+def _public(tx: Transaction, app: str, published: int) -> dict[str, int]:
+    """The versions of roles that are in the public tree for certain: what the published timestamp leads to."""
+    timestamp = tx.roles.get(app, "timestamp", published)
+    snapshot = None if timestamp is None else tx.roles.get(app, "snapshot", listed_in(timestamp)["snapshot"])
+    return {} if snapshot is None else listed_in(snapshot)
 
 
 def _write_once(ports: Ports, role: RoleVersion) -> None:

@@ -6,7 +6,7 @@ targets version, and the newer one goes out with its missing role.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Container, Iterable
 
 from headway.contract.channel import ChannelDocument
 from headway.contract.errors import RefusedError
@@ -23,21 +23,29 @@ def seal(ports: Ports, tx: Transaction, app: str) -> tuple[str, ...]:
     Raises:
         RefusedError: code ``no_trust``; the app has no trust files yet.
     """
-    current = {role.role: role for role in tx.roles.currents(app)}
-    if "targets" not in current:
+    versions = tx.roles.versions(app)
+    history = tx.roles.history(app, "targets")
+    complete = next((v for v in reversed(history) if not missing_roles(v, versions)), None)
+    root, before = tx.roles.current(app, "root"), tx.roles.current(app, "snapshot")
+    if complete is None or root is None:
         raise no_trust(app)
-    complete = next((v for v in reversed(tx.roles.history(app, "targets")) if not missing_roles(v, current)), None)
-    roles = {name: role.data for name, role in current.items() if name not in ("root", "snapshot", "timestamp")}
-    if complete is None:
-        raise no_trust(app)
-    roles["targets"] = complete.data
-    listed = online_keyids(current["root"].data, complete.data)
-    before, stamp = _data(current.get("snapshot")), _data(current.get("timestamp"))
-    snapshot = ports.signer.snapshot(app, listed["snapshot"], before, roles, ports.now())
-    timestamp = ports.signer.timestamp(app, listed["timestamp"], stamp, snapshot, ports.now())
+    wanted = {**versions, "targets": complete.version}
+    listed = {} if before is None else listed_in(before)
+    roles, unchanged = {}, []
+    for role, version in wanted.items():
+        if role in ("root", "snapshot", "timestamp"):
+            continue
+        if listed.get(role) == version:
+            unchanged.append(role)  # a version never changes: of a thousand bins only the new ones are read
+        else:
+            roles[role] = _data(tx.roles.get(app, role, version)) or b""
+    keyids = online_keyids(root.data, complete.data)
+    snapshot = ports.signer.snapshot(app, keyids["snapshot"], _data(before), roles, unchanged, ports.now())
+    stamp = _data(tx.roles.current(app, "timestamp"))
+    timestamp = ports.signer.timestamp(app, keyids["timestamp"], stamp, snapshot, ports.now())
     add_role(ports, tx, app, "snapshot", snapshot)
     add_role(ports, tx, app, "timestamp", timestamp)
-    return missing_roles(current["targets"], current)
+    return missing_roles(history[-1], versions)
 
 
 def reseal_timestamp(ports: Ports, tx: Transaction, app: str) -> None:
@@ -94,7 +102,13 @@ def version_of(data: bytes, role: str) -> int:
     return decode(data, f"role {role}").nested("signed").integer("version", low=1)
 
 
-def missing_roles(targets: RoleVersion, present: dict[str, RoleVersion]) -> tuple[str, ...]:
+def listed_in(snapshot: RoleVersion) -> dict[str, int]:
+    """The version of each role that a snapshot (or a timestamp) lists."""
+    meta = decode(snapshot.data, f"role {snapshot.role}").nested("signed").nested("meta")
+    return {name.removesuffix(".json"): meta.nested(name).integer("version") for name in meta.names()}
+
+
+def missing_roles(targets: RoleVersion, present: Container[str]) -> tuple[str, ...]:
     """Delegated roles without metadata; the server's own ``channels`` is signed as soon as trust is established."""
     delegations = decode(targets.data, "role targets").nested("signed").nested("delegations")
     names = (role.text("name") for role in delegations.objects("roles", most=500))

@@ -6,7 +6,7 @@ choose among the publisher's; nothing signed here can name a file that the publi
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
 
@@ -53,10 +53,16 @@ class FileSigner:
         return sign_channels(current, documents, self._listed(app, CHANNELS, keyids), now=now)
 
     def snapshot(
-        self, app: str, keyids: Sequence[str], current: bytes | None, roles: Mapping[str, bytes], now: datetime
+        self,
+        app: str,
+        keyids: Sequence[str],
+        current: bytes | None,
+        roles: Mapping[str, bytes],
+        unchanged: Collection[str],
+        now: datetime,
     ) -> bytes:
         """The next snapshot."""
-        return sign_snapshot(current, roles, self._listed(app, SNAPSHOT, keyids), now=now)
+        return sign_snapshot(current, roles, self._listed(app, SNAPSHOT, keyids), unchanged=unchanged, now=now)
 
     def timestamp(
         self, app: str, keyids: Sequence[str], current: bytes | None, snapshot: bytes, now: datetime

@@ -91,7 +91,7 @@ def _bins() -> list[Case]:
             "bits": bits,
             "role": SuccinctRoles([], 1, bits, "bin").get_role_for_target(path),
         }
-        for bits in (1, 3, 4, 5, 8, 10)
+        for bits in (1, 3, 4, 5, 8, 10, 17, 32)
         for path in paths
     ]
 

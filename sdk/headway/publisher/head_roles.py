@@ -1,0 +1,245 @@
+"""The signed roles of one base's heads: put a head in, split the role into bins and back, renew it, give it new keys.
+
+Roles that change together are sent together: the registry publishes all of them or none. Only roles in which something
+changes are signed anew, and where two publishers meet in one bin the slower one signs again on top. The role above the
+bins is signed with all of them and never after one of them, so its expiry is the earliest of all.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from headway.contract.errors import RefusedError
+from headway.contract.targets import HeadTarget
+from headway.publisher.registry import Registry
+from headway.publisher.signing import SignedRole, allowed_signers, enough, retried
+from headway.trust.bins import (
+    HeadRoles,
+    arranged,
+    bin_holders,
+    bits_for,
+    bits_of_count,
+    missing_in_bin,
+    placed,
+)
+from headway.trust.ceremony import holders, missing_signatures
+from headway.trust.keys import Signer, among
+from headway.trust.lifetimes import LIFETIMES
+from headway.trust.repository import Holders
+from headway.trust.roles import TargetEntry, entries, heads_role, sign_heads, surplus_heads
+from headway.trust.wire import add_signatures, facts
+
+_RENEW_BEFORE = timedelta(days=LIFETIMES.publisher_days // 2)
+_LOST_RACES = ("version_conflict", "too_many_live", "deleted_release")
+
+
+@dataclass(frozen=True, slots=True)
+class HeadsNow:
+    """The roles of a base's heads as the registry publishes them now; bins are fetched as they are asked for."""
+
+    registry: Registry
+    roles: HeadRoles
+    parent: bytes | None
+    targets: bytes
+
+    @classmethod
+    def of(cls, registry: Registry, base_id: str) -> HeadsNow:
+        """Ask the registry."""
+        parent = registry.role_or_none(heads_role(base_id))
+        return cls(registry, HeadRoles.of(base_id, parent), parent, registry.role("targets"))
+
+    def role(self, role: str) -> bytes:
+        """The bytes of one of the roles."""
+        return self.parent if role == self.roles.parent and self.parent is not None else self.registry.role(role)
+
+    def entry(self, path: str) -> TargetEntry | None:
+        """What is signed about one head, or None."""
+        if self.parent is None:
+            return None
+        role = self.roles.home(path)
+        return next((entry for entry in entries(self.role(role), role) if entry.path == path), None)
+
+    def heads(self) -> tuple[TargetEntry, ...]:
+        """All that is signed about heads: fetches every bin."""
+        if self.parent is None:
+            return ()
+        return tuple(entry for role in self.roles.listing for entry in entries(self.role(role), role))
+
+    def arranged(self, bits: int, heads: Sequence[TargetEntry], held: Holders, now: datetime) -> dict[str, bytes]:
+        """The next version of every role, with these heads in ``2 ** bits`` bins, unsigned."""
+        roles = HeadRoles(self.roles.base_id, bits)
+        return arranged(roles, heads, held, self.registry.role_versions(), now=now)
+
+    def held(self) -> Holders:
+        """Who may sign the role, by top-level targets.
+
+        Raises:
+            RefusedError: code ``unknown_role``.
+        """
+        held = holders(self.targets).get(self.roles.parent)
+        if held is None:
+            raise RefusedError(
+                "unknown_role",
+                f"The role {self.roles.parent} is not delegated.",
+                hint="Delegate it first: `headway keys delegate`.",
+                kind="not_found",
+            )
+        return held
+
+
+Change = Callable[[HeadsNow], Mapping[str, bytes]]
+
+
+def put_head_entry(
+    registry: Registry, base_id: str, entry: TargetEntry, signers: Sequence[Signer], now: datetime
+) -> SignedRole:
+    """Sign a head's entry into its base's role or its bin; nothing is signed if it stands there.
+
+    A flat role that grows past :data:`headway.trust.bins.SPLIT_ABOVE` heads is split; bins are renewed, all together,
+    when half of their time is over or other keys may sign them.
+
+    Raises:
+        RefusedError: codes ``no_signing_key``, ``threshold_not_met``, ``contended``, or the registry's.
+    """
+    there = HeadsNow.of(registry, base_id)
+    if there.entry(entry.path) == entry:
+        role = there.roles.home(entry.path)
+        return SignedRole(role, facts(there.role(role), role).version, changed=False)
+    return post_heads(registry, base_id, signers, lambda current: _with_entry(current, entry, now))
+
+
+def split_heads(
+    registry: Registry, base_id: str, signers: Sequence[Signer], *, bins: int | None = None, now: datetime
+) -> tuple[int, SignedRole]:
+    """Split the role of a base's heads into ``bins`` (a power of 2; None: as many as suit its heads), or with 1 put
+    them back into one role; the number of bins there are now.
+
+    Devices that hold the roles of before go on to the new ones at their next poll; what they run is not touched.
+
+    Raises:
+        RefusedError: codes ``too_many_bins``, or as :func:`put_head_entry`.
+    """
+    there = HeadsNow.of(registry, base_id)
+    bits = bits_for(len(there.heads())) if bins is None else bits_of_count(bins)
+    if bits == there.roles.bits:
+        return 1 << bits, SignedRole(there.roles.parent, facts(there.role(there.roles.parent), "heads").version, False)
+    signed = post_heads(
+        registry, base_id, signers, lambda current: current.arranged(bits, current.heads(), current.held(), now)
+    )
+    return 1 << bits, signed
+
+
+def renew_heads(registry: Registry, base_id: str, signers: Sequence[Signer], now: datetime) -> SignedRole:
+    """Sign the role of a base's heads and all its bins anew without a change; raises as :func:`put_head_entry`."""
+    return post_heads(
+        registry,
+        base_id,
+        signers,
+        lambda current: current.arranged(current.roles.bits, current.heads(), current.held(), now),
+    )
+
+
+def sign_bins_ahead(
+    registry: Registry, base_id: str, signers: Sequence[Signer], *, targets: bytes, now: datetime
+) -> None:
+    """Sign a split role so that it holds today and under tomorrow's ``targets``, and its bins by tomorrow's keys.
+
+    Raises:
+        RefusedError: code ``threshold_not_met``, or the registry's.
+    """
+    there = HeadsNow.of(registry, base_id)
+    parent = there.role(there.roles.parent)
+    tomorrow = holders(targets)[there.roles.parent]
+    held = Holders(tomorrow.keys, max(tomorrow.threshold, there.held().threshold))
+    days = (there.targets, targets)
+    root = registry.role("root")
+    standing = bin_holders(parent, base_id)
+    if (
+        standing is not None
+        and set(standing.keys) <= set(held.keys)
+        and standing.threshold >= tomorrow.threshold
+        and not missing_signatures(parent, there.roles.parent, root=root, targets=targets)
+    ):
+        return
+    drafts = there.arranged(there.roles.bits, there.heads(), held, now)
+    allowed = {key.keyid for day in days for key in holders(day)[there.roles.parent].keys}
+    signed = _signed(there, drafts, among(signers, allowed))
+    for day in days:
+        name = there.roles.parent
+        enough(missing_signatures(signed[name], name, root=root, targets=day), name)
+    registry.post_roles(signed)
+
+
+def post_heads(registry: Registry, base_id: str, signers: Sequence[Signer], make: Change) -> SignedRole:
+    """Make the next versions of roles with ``make``, sign and post them together; retried on lost races.
+
+    Raises:
+        RefusedError: as :func:`put_head_entry`.
+    """
+    role = heads_role(base_id)
+    allowed = allowed_signers(registry, role, signers)
+    root = registry.role("root")
+
+    def attempt() -> SignedRole:
+        there = HeadsNow.of(registry, base_id)
+        signed = _signed(there, make(there), allowed)
+        if role in signed:
+            enough(missing_signatures(signed[role], role, root=root, targets=there.targets), role)
+        if len(signed) == 1:
+            posted = [registry.post_role(*item) for item in signed.items()]
+        else:
+            posted = list(registry.post_roles(signed))
+        told = next((one for one in posted if one.role == role), posted[0])
+        return SignedRole(told.role, told.version, any(one.changed for one in posted))
+
+    return retried(role, attempt, _LOST_RACES)
+
+
+def _with_entry(there: HeadsNow, entry: TargetEntry, now: datetime) -> Mapping[str, bytes]:
+    roles = there.roles
+    if roles.bits == 0:
+        flat = sign_heads(there.parent, roles.base_id, [entry], (), now=now)
+        heads = entries(flat, roles.parent)
+        bits = bits_for(len(heads))
+        return there.arranged(bits, heads, there.held(), now) if bits else {roles.parent: flat}
+    drop = _pushed_out(there, entry)
+    if _is_due(there, now):
+        kept = [head for head in there.heads() if head.path != entry.path and head.path not in drop]
+        return there.arranged(roles.bits, [*kept, entry], there.held(), now)
+    touched = {roles.home(path) for path in (entry.path, *drop)}
+    return placed(roles, {role: there.role(role) for role in touched}, [entry], drop=drop, now=now)
+
+
+def _is_due(there: HeadsNow, now: datetime) -> bool:
+    """Whether the bins want to be signed anew, all of them: half their time is over, or others may sign them now."""
+    parent, held = there.role(there.roles.parent), there.held()
+    standing = bin_holders(parent, there.roles.base_id)
+    others = standing is None or (set(standing.keys), standing.threshold) != (set(held.keys), held.threshold)
+    return others or facts(parent, there.roles.parent).expires - now < _RENEW_BEFORE
+
+
+def _pushed_out(there: HeadsNow, entry: TargetEntry) -> tuple[str, ...]:
+    """Paths of older releases that ``entry`` pushes out of the metadata; they lie in any bin."""
+    new = HeadTarget.from_json(entry.custom)
+    signed = (
+        HeadTarget.from_json(record["custom"])
+        for record in there.registry.heads(new.name)
+        if record["base_id"] == new.base_id and record["state"] == "live"
+    )
+    return surplus_heads([new, *(head for head in signed if head.release != new.release)])
+
+
+def _signed(there: HeadsNow, drafts: Mapping[str, bytes], signers: Sequence[Signer]) -> dict[str, bytes]:
+    parent = drafts.get(there.roles.parent, there.parent) or b""
+    bins = bin_holders(parent, there.roles.base_id)
+    keyids = () if bins is None else tuple(key.keyid for key in bins.keys)
+    signed = {}
+    for role, draft in drafts.items():
+        if role == there.roles.parent:
+            signed[role] = add_signatures(draft, role, signers)
+            continue
+        signed[role] = add_signatures(draft, role, among(signers, keyids))
+        enough(missing_in_bin(signed[role], role, parent), role)
+    return signed
