@@ -8,6 +8,7 @@ names: ``_s`` seconds, ``_bytes`` bytes. Nothing else in the server reads the en
 from __future__ import annotations
 
 import os
+import re
 import tomllib
 from pathlib import Path
 from typing import Any, Literal
@@ -159,8 +160,12 @@ def load(**given: Any) -> Settings:
 def _read(path: Path, known: set[str]) -> dict[str, Any]:
     try:
         values = tomllib.loads(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
-        raise _refuse(f"The settings file {path} cannot be read as TOML ({type(error).__name__}).") from error
+    except OSError as error:
+        raise _refuse(f"The settings file {path}, which {CONFIG} names, cannot be read ({error.strerror}).") from error
+    except (UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        # Its own words, less what they may quote of the file: a value can be a secret.
+        where = re.search(r"\(at .*\)$", str(error))
+        raise _refuse(f"The settings file {path} cannot be read as TOML{' ' + where[0] if where else ''}.") from error
     unknown = sorted(set(values) - known)
     if unknown:
         raise _refuse(f"The settings file {path} has the unknown name {unknown[0]!r}.")

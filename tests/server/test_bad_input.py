@@ -269,7 +269,7 @@ def test_a_base_twice(published: PublisherWorld) -> None:
 
     manifest = manifest_of("base", "reader", "kd", "2", base_files("kd/1"))
     body = {"base_id": "kd", "version": "2", "manifest": encoded(manifest.to_bytes())}
-    refused(published.call("POST", "/bases", json=body), 409, "immutable_release")
+    assert "as kd@1" in refused(published.call("POST", "/bases", json=body), 409, "immutable_release")["detail"]
 
 
 def test_a_new_base_id_waits_for_its_role(published: PublisherWorld) -> None:
@@ -315,6 +315,13 @@ def test_bodies_are_bounded_and_typed(published: PublisherWorld) -> None:
     )
     refused(published.offer(1, permyriad=20_000), 422, "malformed")
     refused(published.offer(1, policy={"max_fialed": 3}), 422, "malformed")
+    assert refused(published.offer(1, permyriad=20_000), 422, "malformed")["detail"].endswith("must be at most 10000.")
+    told = refused(published.call("GET", "/rollouts/nope"), 422, "malformed")["detail"]
+    assert told == "The request is malformed: $.rollout must be an id of 16 hex digits."
+    told = refused(published.call("GET", "/search?state=foo"), 422, "malformed")["detail"]
+    assert "$.state must be one of registered, live," in told
+    told = refused(published.call("GET", "/search?name=Bad%20Name"), 422, "malformed")["detail"]
+    assert "should" not in told
     refused(published.post_role("heads-kd", b"x" * 2_000_000), 413, "request_entity_too_large")
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sqlite3
 import stat
 from pathlib import Path
 
@@ -178,3 +179,28 @@ def test_a_file_that_is_no_backup(tmp_path: Path) -> None:
     (tmp_path / "x.tar").write_bytes(b"not a tar")
     with pytest.raises(RefusedError, match="no backup"):
         restore(Settings(data_dir=tmp_path / "d"), tmp_path / "x.tar")
+    with pytest.raises(RefusedError, match="There is no file"):
+        restore(Settings(data_dir=tmp_path / "d"), tmp_path / "y.tar")
+    assert [path.name for path in tmp_path.iterdir()] == ["x.tar"]  # nothing half-restored
+
+
+def test_a_backup_that_was_cut_off(tmp_path: Path) -> None:
+    settings = Settings(data_dir=tmp_path / "data")
+    settings.data_dir.mkdir()
+    (settings.data_dir / "headway.db").touch()
+    (settings.data_dir / "keys").mkdir()
+    (settings.data_dir / "keys" / "server.key").write_bytes(b"k" * 50_000)
+    backup(settings, tmp_path / "whole.tar")
+    (tmp_path / "cut.tar").write_bytes((tmp_path / "whole.tar").read_bytes()[:20_000])
+    with pytest.raises(RefusedError, match="damaged"):
+        restore(Settings(data_dir=tmp_path / "d"), tmp_path / "cut.tar")
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["cut.tar", "data", "whole.tar"]
+
+
+def test_a_backup_that_cannot_be_finished_leaves_no_file(tmp_path: Path) -> None:
+    settings = Settings(data_dir=tmp_path / "data")
+    settings.data_dir.mkdir()
+    (settings.data_dir / "headway.db").write_bytes(b"no database" * 100)
+    with pytest.raises(sqlite3.DatabaseError):
+        backup(settings, tmp_path / "b.tar")
+    assert not (tmp_path / "b.tar").exists()

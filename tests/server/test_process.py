@@ -119,7 +119,11 @@ def test_commands(tmp_path: Path) -> None:
         assert result.exit_code == code, result.output
         return result.output
 
-    assert "MISSING" in run("doctor", code=1).upper() or "WRONG" in run("doctor", code=1)
+    assert "There is no registry" in run("doctor", code=1)
+    for command in (["tick"], ["gc"], ["create-token", "--scope", "read"]):
+        result = runner.invoke(app, [*command, *data])
+        assert getattr(result.exception, "code", None) == "no_registry"
+    assert not (tmp_path / "data").exists()  # a slip in a path makes nothing
     run("migrate")
     assert re.fullmatch(r"hw_live_[0-9a-f]{16}_[0-9a-f]{64}", run("create-token", "--scope", "read").strip())
     assert '"ok": true' in run("doctor", "--json", "--storage")

@@ -50,5 +50,19 @@ def test_a_slip_is_told(config: Path, text: str, why: str, capsys: pytest.Captur
 
 
 def test_a_file_that_is_not_there(config: Path) -> None:
-    with pytest.raises(RefusedError, match="cannot be read"):
+    with pytest.raises(RefusedError, match=r"which HEADWAY_SERVER_CONFIG names, cannot be read \(No such file"):
         load()
+
+
+def test_a_database_address_that_is_none(config: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    config.write_text('database_url = "swordfish"')
+    assert run(["server", "tick", "--data-dir", str(tmp_path / "data")]) == 1
+    told = capsys.readouterr().err
+    assert "Error [bad_database_url]" in told
+    assert "swordfish" not in told
+
+
+def test_a_database_that_does_not_answer(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "headway.db").write_text("This is no database. " * 100)
+    assert run(["server", "tick", "--data-dir", str(tmp_path)]) == 7
+    assert "Error [database_unreachable]: The database cannot be used (file is not" in capsys.readouterr().err

@@ -64,11 +64,14 @@ public struct HeadwayError: Error, Equatable, Sendable {
 
 /// The error of every parser in the contract: `document`, at `path`, wanted `expected`.
 public func malformed(_ document: String, _ path: String, _ expected: String) -> HeadwayError {
-    HeadwayError(
+    let whole = path == "$"
+    return HeadwayError(
         .refused(.invalid),
         code: "malformed",
-        message: "The \(document) is malformed: \(path) must be \(expected).",
-        hint: "Write the document with a current Headway tool, or correct that field.",
+        message: whole
+            ? "The \(document) must be \(expected)."
+            : "The \(document) is malformed: \(path) must be \(expected).",
+        hint: whole ? "Correct it." : "Correct that field, or write the document with a current Headway tool.",
         data: ["document": .text(document), "path": .text(path)]
     )
 }

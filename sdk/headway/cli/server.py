@@ -27,9 +27,9 @@ def _settings(data_dir: Path | None, **changes: Any) -> Settings:
 
 
 def _ports(settings: Settings) -> Ports:
-    from headway_server.app import make_ports
+    from headway_server.opening import opened
 
-    return make_ports(settings)
+    return opened(settings)
 
 
 @app.command()
@@ -85,17 +85,9 @@ def doctor(
     as_json: AsJson = False,
 ) -> None:
     """Check schema, storage, keys, signatures and the public tree; exit 1 if something is wrong."""
-    from headway_server.db.engine import make_engine
-    from headway_server.db.migrate import current, newest
-    from headway_server.maintenance.doctor import diagnose
-    from headway_server.publication.mirror import mirror_all
+    from headway_server.maintenance.examination import examine
 
-    settings = _settings(data_dir)
-    ports = _ports(settings)
-    schema = current(make_engine(settings.resolved_database_url))
-    if repair and schema == newest():
-        mirror_all(ports, force=True)
-    checks = diagnose(ports, schema=schema, wanted=newest(), storage=storage, deep=deep)
+    checks = examine(_settings(data_dir), storage=storage, deep=deep, repair=repair)
     if as_json:
         print_json({"schema": 1, "checks": [{"name": c.name, "ok": c.ok, "detail": c.detail} for c in checks]})
     else:

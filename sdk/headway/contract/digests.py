@@ -39,7 +39,7 @@ def digest_of_chunks(chunks: Iterable[bytes]) -> tuple[Digest, int]:
     return Digest("sha256:" + state.hexdigest()), size
 
 
-def parse_digest(value: object, *, document: str = "digest", path: str = "digest") -> Digest:
+def parse_digest(value: object, *, document: str = "digest", path: str = "$") -> Digest:
     """``value`` as a digest.
 
     Raises:

@@ -78,10 +78,11 @@ class RefusedError(HeadwayError):
 
 def malformed(what: str, path: str, expected: str) -> RefusedError:
     """The error of every parser in the contract: ``what`` document, at ``path``, wanted ``expected``."""
+    whole = path == "$"
     return RefusedError(
         "malformed",
-        f"The {what} is malformed: {path} must be {expected}.",
-        hint="Write the document with a current Headway tool, or correct that field.",
+        f"The {what} must be {expected}." if whole else f"The {what} is malformed: {path} must be {expected}.",
+        hint="Correct it." if whole else "Correct that field, or write the document with a current Headway tool.",
         document=what,
         path=path,
     )

@@ -16,6 +16,7 @@ from werkzeug.exceptions import HTTPException
 
 from headway.contract.errors import HeadwayError, RefusedError, TransferError, malformed
 from headway.contract.problems import MEDIA_TYPE, Problem, problem_of
+from headway_server.api.expectations import expected
 from headway_server.api.http import request_id
 
 _log = logging.getLogger("headway.server")
@@ -90,9 +91,9 @@ def on_unexpected(error: Exception) -> Response:
 
 def on_invalid_body(error: ValidationError) -> Response:
     """A body or parameter of another shape than the OpenAPI document says."""
-    first = error.errors(include_url=False, include_input=False, include_context=False)[0]
+    first = error.errors(include_url=False, include_input=False)[0]
     path = "$." + ".".join(str(part) for part in first["loc"]) if first["loc"] else "$"
-    return render(problem_of(malformed("request", path, first["msg"])))
+    return render(problem_of(malformed("request", path, expected(first))))
 
 
 def install(app: Flask) -> None:

@@ -16,7 +16,7 @@ from headway.contract.targets import BaseTarget
 from headway_server.catalog import apps
 from headway_server.catalog.files import keep_manifest, laid_out, read_small, require_artifacts
 from headway_server.catalog.provenance import check_provenance
-from headway_server.ports import Actor, Ports
+from headway_server.ports import Actor, Ports, Transaction
 from headway_server.publication import audit
 from headway_server.records import BaseRecord, JsonObject
 
@@ -60,7 +60,7 @@ def register(ports: Ports, actor: Actor, app: str, upload: BaseUpload) -> tuple[
         if not tx.releases.add_base(record):
             there = tx.releases.base(app, upload.base_id, upload.version)
             if there is None:
-                raise immutable(f"{upload.base_id}@{upload.version}")
+                raise _published_as(tx, record)
             return same_release(there, there.manifest == digest), False
         path = base_manifest_path(upload.base_id, upload.version)
         keep_manifest(ports, tx, app, path, digest, upload.manifest)
@@ -142,7 +142,19 @@ def immutable(subject: str) -> RefusedError:
     """The error for a second content under a published name."""
     return RefusedError(
         "immutable_release",
-        f"{subject} is already registered with another content, or this content under another version.",
+        f"{subject} is already registered with another content.",
         hint="Publish it under a new number; a published one never changes.",
+        kind="conflict",
+    )
+
+
+def _published_as(tx: Transaction, record: BaseRecord) -> RefusedError:
+    there = tx.releases.base_by_digest(record.app, record.package)
+    if there is None:
+        return immutable(f"{record.base_id}@{record.version}")
+    return RefusedError(
+        "immutable_release",
+        f"This package is registered already, as {there.base_id}@{there.version}.",
+        hint="Heads name a base by its package, so one package has one version: use that one.",
         kind="conflict",
     )

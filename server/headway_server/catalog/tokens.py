@@ -122,7 +122,7 @@ def not_authenticated() -> RefusedError:
     return RefusedError(
         "not_authenticated",
         "A valid token is needed.",
-        hint="Send Authorization: Bearer with a current token; make one with `headway server create-token`.",
+        hint="Give a current one (HEADWAY_TOKEN, or Authorization: Bearer); `headway server create-token` makes one.",
         kind="not_authenticated",
     )
 
@@ -132,7 +132,7 @@ def unknown_app(app: str) -> RefusedError:
     return RefusedError(
         "unknown_app",
         f"There is no app {app}.",
-        hint="Create it first, with an admin token.",
+        hint="Check its name, or create it: `headway keys create`, with an admin token.",
         kind="not_found",
         app=app,
     )

@@ -11,9 +11,11 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import Connection, Engine, create_engine, event, select
+from sqlalchemy import URL, Connection, Engine, create_engine, event, select
 from sqlalchemy.engine import make_url
+from sqlalchemy.exc import ArgumentError, DBAPIError
 
+from headway.contract.errors import RefusedError, TransferError
 from headway_server.db import tables
 from headway_server.db.delivery import SqlChannels, SqlRollouts
 from headway_server.db.identity import SqlApps, SqlAudit, SqlTokens
@@ -77,8 +79,12 @@ class SqlDatabase:
 
 
 def make_engine(url: str) -> Engine:
-    """An engine for ``url``, with SQLite's pragmas where it is SQLite."""
-    parsed = make_url(url)
+    """An engine for ``url``, with SQLite's pragmas where it is SQLite.
+
+    Raises:
+        RefusedError: code ``bad_database_url``; the sentence never repeats it, for it may hold a password.
+    """
+    parsed = _parse(url)
     if parsed.get_backend_name() != "sqlite":
         return create_engine(parsed, pool_pre_ping=True, pool_size=10, max_overflow=20)
     if parsed.database:
@@ -87,6 +93,43 @@ def make_engine(url: str) -> Engine:
     event.listen(engine, "connect", _configure_sqlite)
     event.listen(engine, "begin", _begin_sqlite)
     return engine
+
+
+def reach(engine: Engine) -> None:
+    """Connect once, so that a command says in one sentence what is wrong with its database.
+
+    Raises:
+        TransferError: code ``database_unreachable``.
+    """
+    try:
+        with engine.connect():
+            pass
+    except DBAPIError as error:
+        why = str(error.orig).splitlines()[0]
+        raise TransferError(
+            "database_unreachable",
+            f"The database cannot be used ({why}).",
+            hint="Check that it runs, and HEADWAY_SERVER_DATABASE_URL or --data-dir; nothing was changed.",
+        ) from error
+
+
+def missing_file(url: str) -> Path | None:
+    """The file that would hold the SQLite database of ``url``, where it is not there yet."""
+    parsed = _parse(url)
+    if parsed.get_backend_name() != "sqlite" or not parsed.database or Path(parsed.database).is_file():
+        return None
+    return Path(parsed.database)
+
+
+def _parse(url: str) -> URL:
+    try:
+        return make_url(url)
+    except (ArgumentError, ValueError) as error:
+        raise RefusedError(
+            "bad_database_url",
+            "The setting database_url is no address of a database.",
+            hint="Write postgresql+psycopg://USER:PASSWORD@HOST/NAME, or leave it out: SQLite in the data folder.",
+        ) from error
 
 
 def _configure_sqlite(connection: Any, _record: object) -> None:

@@ -77,7 +77,7 @@ def yank(ports: Ports, actor: Actor, key: ChannelKey, name: str, release: int) -
     with changing(ports, key) as tx:
         present = tx.rollouts.find(key.app, key.channel, key.base_id, name, release)
         if present is None:
-            raise unknown_rollout()
+            raise unknown_rollout(f"{name}@{release} was never offered on {key}.")
         record = replace(present, state="yanked", held_by=None, updated_at=ports.clock())
         if present.state != "yanked":
             tx.rollouts.put(record)
@@ -328,11 +328,9 @@ def _present(tx: Transaction, app: str, rollout: str) -> RolloutRecord:
     return record
 
 
-def unknown_rollout() -> RefusedError:
+def unknown_rollout(why: str = "There is no such rollout.") -> RefusedError:
     """The error for a rollout that is not there, or not of this app."""
-    return RefusedError(
-        "unknown_rollout", "There is no such rollout.", hint="List the rollouts of the app.", kind="not_found"
-    )
+    return RefusedError("unknown_rollout", why, hint="See them with `headway rollout list`.", kind="not_found")
 
 
 def _halted(record: RolloutRecord) -> RefusedError:

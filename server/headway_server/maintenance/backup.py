@@ -8,10 +8,12 @@ from __future__ import annotations
 
 import io
 import os
+import shutil
 import sqlite3
 import tarfile
 import tempfile
 from pathlib import Path
+from typing import IO
 
 from headway.contract.errors import RefusedError
 from headway_server.settings import Settings
@@ -30,31 +32,41 @@ def backup(settings: Settings, target: Path) -> int:
     _only_local(settings)
     source = settings.data_dir / _DATABASE
     if not source.is_file():
-        raise RefusedError("no_data", f"There is no database in {settings.data_dir}.", hint="Check the data folder.")
+        raise RefusedError(
+            "no_data", f"There is no database in {settings.data_dir}.", hint="Check the data folder.", kind="not_found"
+        )
     try:
         handle = os.open(target, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     except FileExistsError as error:
         raise RefusedError("exists", f"{target} exists.", hint="Choose another name.", kind="conflict") from error
-    with tempfile.TemporaryDirectory(dir=settings.data_dir) as scratch:
+    try:
+        with os.fdopen(handle, "wb") as out:
+            _write(settings, source, out)
+    except BaseException:
+        target.unlink()  # half a backup is worse than none
+        raise
+    return target.stat().st_size
+
+
+def _write(settings: Settings, source: Path, out: IO[bytes]) -> None:
+    with tempfile.TemporaryDirectory(dir=settings.data_dir) as scratch, tarfile.open(fileobj=out, mode="w") as archive:
         copy = Path(scratch) / _DATABASE
         _copy_database(source, copy)
-        with os.fdopen(handle, "wb") as out, tarfile.open(fileobj=out, mode="w") as archive:
-            note = tarfile.TarInfo("VERSION")
-            note.size = len(_VERSION)
-            archive.addfile(note, io.BytesIO(_VERSION.encode()))
-            # The database first: files written after it was copied are harmless extras, never a gap.
-            archive.add(copy, _DATABASE)
-            for folder in _FOLDERS:
-                if (settings.data_dir / folder).is_dir():
-                    archive.add(settings.data_dir / folder, folder, filter=_without_incoming)
-    return target.stat().st_size
+        note = tarfile.TarInfo("VERSION")
+        note.size = len(_VERSION)
+        archive.addfile(note, io.BytesIO(_VERSION.encode()))
+        # The database first: files written after it was copied are harmless extras, never a gap.
+        archive.add(copy, _DATABASE)
+        for folder in _FOLDERS:
+            if (settings.data_dir / folder).is_dir():
+                archive.add(settings.data_dir / folder, folder, filter=_without_incoming)
 
 
 def restore(settings: Settings, source: Path) -> None:
     """Unpack a backup into an empty data folder.
 
     Raises:
-        RefusedError: codes ``not_here``, ``not_empty``, ``not_a_backup``.
+        RefusedError: codes ``not_here``, ``not_empty``, ``no_backup``, ``not_a_backup``.
     """
     _only_local(settings)
     target = settings.data_dir
@@ -62,22 +74,34 @@ def restore(settings: Settings, source: Path) -> None:
         raise RefusedError(
             "not_empty", f"{target} is not empty.", hint="Restore into a new folder, then move it.", kind="conflict"
         )
-    target.mkdir(parents=True, exist_ok=True)
+    if not source.is_file():
+        raise RefusedError("no_backup", f"There is no file {source}.", hint="Check its path.", kind="not_found")
+    target.parent.mkdir(parents=True, exist_ok=True)
+    # Beside its place, then moved there in one step: a broken file or a full disk leaves nothing half-restored.
+    scratch = target.with_name(f".{target.name}.restoring-{os.getpid()}")
+    scratch.mkdir()
     try:
-        with tarfile.open(source) as archive:
-            first = archive.next()
-            content = archive.extractfile(first) if first is not None and first.name == "VERSION" else None
-            if content is None or content.read().decode() != _VERSION:
-                raise tarfile.TarError("no version")
-            archive.extractall(target, filter="data")
-    except (tarfile.TarError, OSError, UnicodeDecodeError) as error:
+        _unpack(source, scratch)
+        scratch.rename(target)
+    except (tarfile.TarError, EOFError, UnicodeDecodeError) as error:
         raise RefusedError(
             "not_a_backup",
-            f"{source} is no backup of this server.",
-            hint="Give a file made by `headway server backup`.",
+            f"{source} is no backup of this server, or a damaged one.",
+            hint="Give a whole file made by `headway server backup`; nothing was restored.",
         ) from error
-    (target / "VERSION").unlink(missing_ok=True)
-    for key in [*(target / "keys").glob("*/*.pem"), *(target / "keys").glob("server.key")]:
+    finally:
+        shutil.rmtree(scratch, ignore_errors=True)
+
+
+def _unpack(source: Path, folder: Path) -> None:
+    with tarfile.open(source) as archive:
+        first = archive.next()
+        content = archive.extractfile(first) if first is not None and first.name == "VERSION" else None
+        if content is None or content.read().decode() != _VERSION:
+            raise tarfile.TarError("no version")
+        archive.extractall(folder, filter="data")
+    (folder / "VERSION").unlink(missing_ok=True)
+    for key in [*(folder / "keys").glob("*/*.pem"), *(folder / "keys").glob("server.key")]:
         key.chmod(0o600)
 
 
