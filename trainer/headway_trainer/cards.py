@@ -6,6 +6,7 @@ not; it never rounds a figure up.
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
 
@@ -82,21 +83,34 @@ def base_card(config: RunConfig, facts: Facts) -> dict[str, Any]:
 
 
 def head_card(config: RunConfig, of: SetConfig, head: HeadConfig, facts: Facts) -> dict[str, Any]:
-    """Return the card of one head, which was fitted to the set `of`."""
-    fitted, scores = facts["fit-heads"][head.name], facts["evaluate"]["heads"][head.name]
+    """Return the card of one head of a run, which was fitted to the set `of`."""
+    told = {**facts["fit-heads"][head.name], **facts["evaluate"]["heads"][head.name]}
+    base = (config.base_id, config.version, facts["export-base"]["contract"])
+    return describe_head(head, base, of.labels, _labelled(of, facts["prepare"]), told, facts["fit-heads"]["made_with"])
+
+
+def describe_head(
+    head: HeadConfig,
+    base: tuple[str, str, str],
+    labels: Sequence[str],
+    data: Mapping[str, Any],
+    told: Mapping[str, Any],
+    made_with: Mapping[str, str],
+) -> dict[str, Any]:
+    """Return a head's card: `base` is its base's id, version and contract, `told` what fitting and measuring said."""
     return {
         "head": head.name,
-        "base_id": config.base_id,
-        "base_version": config.version,
-        "contract": facts["export-base"]["contract"],
-        "labels": list(of.labels),
-        "layers": [*head.hidden, len(of.labels)],
-        "data": _labelled(of, facts["prepare"]),
-        "fitted_on": f"features of the exported int8 base, computed by headway.coreml; rows of {scores['fitted_on']}",
+        "base_id": base[0],
+        "base_version": base[1],
+        "contract": base[2],
+        "labels": list(labels),
+        "layers": [*head.hidden, len(labels)],
+        "data": data,
+        "fitted_on": f"features of the exported base, computed by headway.coreml; rows of {told['fitted_on']}",
         "config": asdict(head),
-        "chosen_weight_decay": fitted["weight_decay"],
-        "figures": {"dev": scores["dev"], "test": scores["test"], "confusion_test": scores["confusion_test"]},
-        "made_with": facts["fit-heads"]["made_with"],
+        "chosen_weight_decay": told["weight_decay"],
+        "figures": {"dev": told["dev"], "test": told["test"], "confusion_test": told["confusion_test"]},
+        "made_with": made_with,
     }
 
 

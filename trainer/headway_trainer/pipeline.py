@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import platform
 import time
 from collections.abc import Callable, Sequence
 from functools import partial
-from importlib import metadata
 from typing import Any
 
 import torch
@@ -26,7 +24,7 @@ from headway_trainer.files import step_failed
 from headway_trainer.processes import rank, world
 from headway_trainer.progress import duration
 from headway_trainer.report.summary import write_summary
-from headway_trainer.revision import revision
+from headway_trainer.revision import versions
 from headway_trainer.run import Run
 
 Step = Callable[[Run], dict[str, Any]]
@@ -52,8 +50,6 @@ STEPS: dict[str, Step] = {
 
 TOGETHER = frozenset({"teacher", "distil-general", "distil-task", "qat"})
 """The steps that several processes train together; the first one does the others alone while the rest wait."""
-
-_PACKAGES = ("torch", "transformers", "coremltools", "numpy", "onnxruntime")
 
 
 def run_steps(run: Run, chosen: Sequence[str] | None = None) -> dict[str, dict[str, Any]]:
@@ -107,12 +103,3 @@ def _say(what: str) -> None:
 def _summarise(run: Run) -> None:
     if rank() == 0:
         write_summary(run.places.run_folder)
-
-
-def versions() -> dict[str, str]:
-    """Return what decides a result besides its configuration: this program's revision, Python, the packages."""
-    return {
-        **revision(),
-        "python": platform.python_version(),
-        **{name: metadata.version(name) for name in _PACKAGES},
-    }

@@ -6,13 +6,25 @@ The digest is always there and changes with every edit; the revision only where 
 from __future__ import annotations
 
 import hashlib
+import platform
 import subprocess
 from functools import cache
+from importlib import metadata
 from pathlib import Path
 
 from headway import __version__
 
 _SOURCES = Path(__file__).parent
+_PACKAGES = ("torch", "transformers", "coremltools", "numpy", "onnxruntime")
+
+
+def versions() -> dict[str, str]:
+    """Return what decides a result besides its configuration: this program's revision, Python, the packages."""
+    return {
+        **revision(),
+        "python": platform.python_version(),
+        **{name: metadata.version(name) for name in _PACKAGES},
+    }
 
 
 @cache

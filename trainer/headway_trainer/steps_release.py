@@ -12,10 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from headway.contract.features import FeatureContract
-from headway.coreml import build_head
 from headway.coreml.features import Features
 from headway.coreml.golden import BaseGolden
-from headway.coreml.model import MLModel
 from headway.coreml.package import read_package
 from headway_trainer import cards as card_texts
 from headway_trainer import gate, measure, qat, steps_lexicon
@@ -23,7 +21,7 @@ from headway_trainer.data.examples import drawn
 from headway_trainer.data.golden import choose, encoded
 from headway_trainer.data.sets import SPLITS, LabelledSet
 from headway_trainer.distil_task import predictions
-from headway_trainer.evaluate import Accuracy, accuracy, confusion
+from headway_trainer.evaluate import Accuracy
 from headway_trainer.export.base import export_base
 from headway_trainer.export.folders import (
     GoldenRows,
@@ -31,9 +29,9 @@ from headway_trainer.export.folders import (
     steady_package,
     write_base,
     write_card,
-    write_head,
 )
-from headway_trainer.heads import HeadConfig, Rows, fit_head, layout
+from headway_trainer.head_folder import fitted_on, make_head, measure_head
+from headway_trainer.heads import HeadConfig, Rows
 from headway_trainer.progress import Progress
 from headway_trainer.ranges import magnitudes, refuse_overflow
 from headway_trainer.run import Run
@@ -109,26 +107,10 @@ def _fitted(run: Run, of: LabelledSet, config: HeadConfig, cached: Any) -> dict[
     labels = {split: np.array(run.examples(of, split).labels)[_kept(run, of, split)] for split in ("train", "dev")}
     rows = {split: Rows(cached[key(of, split)], labels[split]) for split in labels}
     golden, _ = _golden(run, [of], cached)
-    fitted = fit_head(config, rows["train"], rows["dev"], len(names))
-    shape = layout(config, rows["train"].features.shape[1], len(names))
-    spec = build_head(shape, fitted.weights)
-    path = run.folder("fit-heads") / f"{config.name}.mlmodel"
-    path.write_bytes(spec)
-    given = _probabilities(path, golden.batch.features)
-    write_head(_head_folder(run, config.name), spec, golden.for_head(given), names)
-    return {
-        "hidden": list(config.hidden),
-        "bytes": len(spec),
-        "weight_decay": fitted.weight_decay,
-        "dev": Accuracy(fitted.dev_correct, len(rows["dev"].labels)).to_json(),
-        "fitted_on": _fitted_on(rows["train"], of, config),
-    }
-
-
-def _fitted_on(train: Rows, of: LabelledSet, config: HeadConfig) -> str:
-    rows, whole = len(train.labels), len(of.splits["train"].texts)
-    part = "train" if rows == whole else f"train ({rows} of {whole}, by chance)"
-    return f"{part} and dev, after the choice on dev" if config.refit else part
+    scratch = run.folder("fit-heads") / f"{config.name}.mlmodel"
+    facts = make_head(_head_folder(run, config.name), scratch, config, rows["train"], rows["dev"], golden, names)
+    whole = len(of.splits["train"].texts)
+    return {**facts, "fitted_on": fitted_on(len(labels["train"]), whole, refit=config.refit)}
 
 
 def evaluation(run: Run) -> dict[str, Any]:
@@ -258,19 +240,12 @@ def _golden(run: Run, sets: Sequence[LabelledSet], features: Mapping[str, Float3
     return GoldenRows(chosen, np.array([labels[row] for row in rows], dtype=np.int32), batch), names
 
 
-def _probabilities(head: Path, features: Float32) -> Float32:
-    return np.asarray(MLModel(head).predict({"features": features})["probabilities"], dtype=np.float32)
-
-
 def _head_scores(run: Run, of: LabelledSet, head: str, cached: Any, package: Path) -> dict[str, Any]:
-    path = _head_folder(run, head) / "head.mlmodel"
     labels = list(run.examples(of, "test").labels)
-    chosen = _chosen(path, cached[key(of, "test")])
+    scores = measure_head(_head_folder(run, head), cached[key(of, "test")], labels, len(of.config.labels))
     # The dev figure is the one from before a refit: afterwards the head has seen these rows.
     known = {name: run.needed("fit-heads")[head][name] for name in ("dev", "fitted_on")}
-    scores = {"test": accuracy(chosen, labels).to_json()}
-    table = confusion(chosen, labels, len(of.config.labels))
-    return {**known, **scores, "confusion_test": table, "package": package.name, **_standing(of)}
+    return {**known, **scores, "package": package.name, **_standing(of)}
 
 
 def _standing(of: LabelledSet) -> dict[str, Any]:
@@ -278,10 +253,6 @@ def _standing(of: LabelledSet) -> dict[str, Any]:
     if not of.name:
         return {}
     return {"set": of.name, "held_out": not of.taught, "test_is_dev": of.config.test is None}
-
-
-def _chosen(head: Path, features: Float32) -> Sequence[int]:
-    return [int(value) for value in _probabilities(head, features).argmax(1)]
 
 
 def _accuracy(entry: dict[str, Any]) -> Accuracy:

@@ -15,6 +15,7 @@ import typer
 from typer.core import TyperGroup
 
 from headway.contract.errors import RefusedError
+from headway_trainer.cli.head import head
 from headway_trainer.cli.importing import import_files
 from headway_trainer.cli.report import report as report_runs
 from headway_trainer.gate import Line, Waiver, read_device_report, released
@@ -146,5 +147,6 @@ def _forget(folder: Path, step: str) -> None:
     print(f"{step} and the steps after it run again.", file=sys.stderr)
 
 
+app.command("head")(head)
 app.command("report")(report_runs)
 app.command("import")(import_files)
