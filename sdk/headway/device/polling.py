@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from headway.contract.channel import ChannelDocument
 from headway.contract.digests import canonical_json
 from headway.contract.errors import DeviceStoreError, HeadwayError, RefusedError, TransferError, UntrustedError
+from headway.contract.explain import ordered_off
 from headway.contract.parsing import decode
 from headway.device import events as ev
 from headway.device.bundle import AppBundle
@@ -21,7 +22,7 @@ from headway.device.ports import Clock, FileSystem, Randomness, as_datetime
 from headway.device.results import HeadPoll, PollResult, Problem
 from headway.device.state import Phase
 from headway.device.store import stored
-from headway.device.updater import DeviceInfo, Downloader, Look, held_release, look, profile_of
+from headway.device.updater import DeviceInfo, Downloader, Look, held_numbers, held_release, look, profile_of
 from headway.trust.client import TrustedClient
 from headway.trust.ports import Fetcher
 from headway.trust.verified import VerifiedHead
@@ -51,7 +52,10 @@ class TrustFiles:
 
 @dataclass(frozen=True, slots=True)
 class Seen:
-    """Verified metadata of the last good refresh of this process."""
+    """Verified metadata of the last good refresh of this process.
+
+    The channel, and of our heads' releases those that it offers and those that this device holds.
+    """
 
     channel: ChannelDocument | None
     heads: tuple[VerifiedHead, ...]
@@ -126,18 +130,26 @@ class Poller:
         refreshed = self._client.refresh()
         channel = self._client.channel(config.channel, config.base_id)
         document = channel.document if channel is not None else None
-        self.seen = Seen(document, self._client.heads(config.base_id))
+        names = {driver.name for driver in drivers}
+        offers = () if document is None else document.offers
+        wanted = {(offer.name, offer.release) for offer in offers if offer.name in names}
+        wanted |= {(driver.name, release) for driver in drivers for release in held_numbers(driver.state)}
+        self.seen = Seen(document, self._client.releases(config.base_id, sorted(wanted)))
         return refreshed.requests, refreshed.received_bytes
 
     def _head(self, driver: HeadDriver) -> HeadPoll:
         driver.feed(ev.CheckStarted())
         if driver.state.activity is not Phase.CHECKING:
             return HeadPoll(driver.name, "busy")
-        channel = self.seen.channel if self.seen is not None else None
+        seen = self.seen if self.seen is not None else Seen(None, ())
+        channel, state = seen.channel, driver.state
+        off = ordered_off(channel, (head.target for head in seen.heads))
         if channel is None:
+            # No word from the channel: what it said last still stands, and the publisher's word counts without it.
+            driver.feed(ev.ChannelSeen(off.union(state.recalled), state.directive, driver.now_s))
             driver.feed(ev.CheckEnded())
             return HeadPoll(driver.name, "kept", reasons=("no_compatible_head",))
-        driver.feed(ev.ChannelSeen(channel.recalled(), channel.directive(driver.name), driver.now_s))
+        driver.feed(ev.ChannelSeen(off, channel.directive(driver.name), driver.now_s))
         found = self.look(driver)
         if found is not None and found.withdrawn is not None and driver.state.staged is not None:
             driver.feed(ev.Withdrawn(driver.state.staged.head, found.withdrawn))

@@ -95,6 +95,13 @@ def held_release(head: VerifiedHead, base: Digest) -> HeldRelease:
     return HeldRelease(facts.release, facts.head, base, head.digest, facts.labels, facts.rebase)
 
 
+def held_numbers(state: DeviceState) -> frozenset[int]:
+    """Releases whose standing with their publisher matters here: those in slots, and the floor."""
+    floor = () if state.floor is None else (state.floor.release,)
+    slots = (state.trial, state.staged, state.stable, state.previous)
+    return frozenset({slot.release for slot in slots if slot is not None}.union(floor))
+
+
 class Downloader:
     """Fetches the files of one release after another."""
 
