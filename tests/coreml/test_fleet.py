@@ -8,7 +8,7 @@ import pytest
 from headway.coreml import SGD, Adam, HeadLayout, MLModel, Range, initial_head, update_model
 from headway.coreml.fleet.engine import train_fleet
 from headway.coreml.fleet.jobs import FleetJob
-from headway.coreml.fleet.vectors import compiled
+from headway.coreml.fleet.lanes import compiled
 from headway.coreml.proto import encode
 from headway.coreml.update.keys import MLModelConfiguration, MLParameterKey
 from headway.coreml.update.semantics import Semantics

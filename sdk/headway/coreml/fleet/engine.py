@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import importlib
 import importlib.util
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import AbstractContextManager, nullcontext
-from typing import Any
+from contextlib import ExitStack
+from threading import Lock
 
 import numpy as np
 
@@ -20,8 +20,8 @@ from headway.coreml.update.trainer import Trainer
 
 __all__ = ["train_fleet"]
 
-_PIECE = 64
-"""So many jobs a thread takes at a time: enough for Python's part to be small beside the training."""
+_LARGEST, _SMALLEST = 64, 8
+"""Jobs that a thread takes at a time: many, or Python's part counts; few at the end, or a thread is left waiting."""
 
 
 def train_fleet(
@@ -34,25 +34,62 @@ def train_fleet(
     shared out among *workers* threads, which run side by side: the compiled engine does not hold Python's lock.
     """
     jobs, workers = list(jobs), max(1, workers)
-    engine, heads = Engine(semantics), Heads()
-    size = max(1, min(_PIECE, -(-len(jobs) // (4 * workers))))
+    engine, heads = Engine(semantics, len(jobs)), Heads()
+    results: list[FleetResult] = [FleetResult()] * len(jobs)
+    waiting = iter(list(pieces(len(jobs), workers)))
 
-    def share(begin: int) -> list[FleetResult]:
-        return _train(list(prepare(jobs[begin : begin + size], heads)), engine, semantics)
+    def drain() -> None:
+        for piece in waiting:
+            results[piece] = _train(list(prepare(jobs[piece], heads)), engine, semantics, alone)
 
-    with _one_thread_each() if workers > 1 else nullcontext(), ThreadPoolExecutor(workers) as pool:
-        return [result for found in pool.map(share, range(0, len(jobs), size)) for result in found]
+    with OneThreadEach(workers > 1) as alone, ThreadPoolExecutor(workers) as pool:
+        others = [pool.submit(drain) for _ in range(workers - 1)]  # this thread works too: starting one takes time
+        try:
+            drain()
+        finally:
+            list(waiting)  # after an error nobody takes another piece
+        for other in others:
+            other.result()
+    return results
 
 
-def _one_thread_each() -> AbstractContextManager[Any]:
-    """Keep the BLAS library to one thread meanwhile, where threadpoolctl is installed to do so."""
-    if importlib.util.find_spec("threadpoolctl") is None:
-        return nullcontext()
-    limits: AbstractContextManager[Any] = importlib.import_module("threadpoolctl").threadpool_limits(1)
-    return limits
+def pieces(count: int, workers: int) -> Iterator[slice]:
+    """Cut *count* jobs into pieces; with several workers the last ones are small, so that all end together."""
+    begin = 0
+    while begin < count:
+        fair = (count - begin) // (2 * workers) if workers > 1 else _LARGEST
+        size = max(_SMALLEST, min(_LARGEST, fair))
+        yield slice(begin, begin + size)
+        begin += size
 
 
-def _train(items: Sequence[Prepared | MLModelError], engine: Engine, semantics: Semantics) -> list[FleetResult]:
+class OneThreadEach:
+    """Keeps the BLAS library to one thread from the first need of it on, where threadpoolctl is installed to do so.
+
+    Asking for that takes as long as training twenty heads, and dense heads do not use BLAS.
+    """
+
+    def __init__(self, wanted: bool) -> None:
+        self._wanted = wanted
+        self._lock, self._stack = Lock(), ExitStack()
+
+    def __enter__(self) -> OneThreadEach:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._stack.close()
+
+    def need(self) -> None:
+        """Set the limit, if it is not set yet."""
+        with self._lock:
+            if self._wanted and importlib.util.find_spec("threadpoolctl") is not None:
+                self._stack.enter_context(importlib.import_module("threadpoolctl").threadpool_limits(1))
+            self._wanted = False
+
+
+def _train(
+    items: Sequence[Prepared | MLModelError], engine: Engine, semantics: Semantics, alone: OneThreadEach
+) -> list[FleetResult]:
     """Train what can be trained: dense stacks together, other heads one by one."""
     stacks = [item for item in items if isinstance(item, Prepared) and item.stack is not None]
     trained = iter(engine.train(stacks))
@@ -60,8 +97,11 @@ def _train(items: Sequence[Prepared | MLModelError], engine: Engine, semantics: 
     for item in items:
         if isinstance(item, MLModelError):
             results.append(FleetResult(error=item))
+        elif item.stack is not None:
+            results.append(next(trained))
         else:
-            results.append(next(trained) if item.stack is not None else _train_one(item, semantics))
+            alone.need()
+            results.append(_train_one(item, semantics))
     return results
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -62,8 +62,7 @@ class Stack:
         return found
 
 
-@dataclass(frozen=True, eq=False)
-class Prepared:
+class Prepared(NamedTuple):
     """A job whose samples were checked; *stack* is None for a head that only the single engine trains."""
 
     job: FleetJob
@@ -73,7 +72,7 @@ class Prepared:
     labels: NDArray[np.int64]
 
     @property
-    def count(self) -> int:
+    def samples(self) -> int:
         """Number of samples."""
         return len(self.labels)
 

@@ -1,11 +1,7 @@
-"""The compiled training of one head: every product, activation and step of it in one call.
+"""The compiled training of heads: every product, activation and step of them in one call.
 
-Matrices lie flat in one-dimensional arrays.  Rows are padded with zeros to whole vectors, rows of weights also to whole
-blocks of four; the padding takes part in every operation and stays what it is (zero; for the scores so low that its
-probability is zero).
-
-The compiled code is kept on disk by numba, which notices a change of this file but not of those that it imports:
-delete ``__pycache__`` after changing one of them.
+The records say how everything lies in memory (:mod:`~headway.coreml.fleet.records`).  The compiled code is kept on disk
+by numba, which notices a change of this file but not of those that it imports: delete ``__pycache__`` after such a one.
 """
 
 from __future__ import annotations
@@ -16,282 +12,286 @@ from typing import Any
 import numpy as np
 from numba import carray
 
-from headway.coreml.fleet.pointwise import activate, cross_entropy, derive
-from headway.coreml.fleet.products import combine, gather, padded, products
+from headway.coreml.fleet.lanes import LANES, compiled, within
+from headway.coreml.fleet.pointwise import activate, derive
+from headway.coreml.fleet.products import combine, gather, gram, padded, products
+from headway.coreml.fleet.records import Head, Layout, Room, Rule, Samples, Trained
+from headway.coreml.fleet.softmax import cross_entropy
 from headway.coreml.fleet.steps import ADAM, PLAIN, descend, descend_samples
-from headway.coreml.fleet.vectors import LANES, compiled, load, pointer, splat, store
+from headway.coreml.fleet.vectors import load, pointer, prefetch, splat, store
 
 __all__ = ["NEVER", "NOT_FINITE", "NO_CLASS", "TRAINED", "train_group"]
 
+Flat = Any  # a float32 array [n]; numba knows the type of every argument, mypy need not
 TRAINED, NOT_FINITE, NO_CLASS = 0, 1, 2
 NEVER = -1e30
 """The score of a class that is only padding."""
 
-Flat = Any  # a float32 array [n]; numba knows the type of every argument, mypy need not
+
+@compiled
+def train_group(sampled: bool, samples: Samples, head: Head, rule: Rule, trained: Trained) -> None:
+    """Train heads that differ only in their samples; *sampled* chooses sample space.
+
+    ``trained.states`` gets one of TRAINED, NOT_FINITE and NO_CLASS for each.
+    """
+    layout = lay_out(sampled, samples, head.widths)
+    room = furnish(layout, head, rule)
+    for job in range(len(samples.addresses)):
+        state = TRAINED
+        for label in samples.labels[job]:
+            if not 0 <= label < head.widths[-1]:
+                state = NO_CLASS
+        following = min(job + 1, len(samples.addresses) - 1)
+        lines = carray(pointer(samples.addresses[job]), (samples.given * head.widths[0],), np.float32)
+        coming = carray(pointer(samples.addresses[following]), (samples.given * head.widths[0],), np.float32)
+        if state == TRAINED and not train(job, lines, coming, samples, head, rule, layout, room, trained):
+            state = NOT_FINITE
+        trained.states[job] = state
 
 
 @compiled
-def aligned(count: int) -> Any:
-    """Return *count* zeros that begin at a cache line, so that no vector lies across two."""
-    room = np.zeros(count + LANES, dtype=np.float32)
+def lay_out(sampled: bool, samples: Samples, widths: Any) -> Layout:
+    """Return where everything lies."""
+    layers, batch = len(widths) - 1, samples.rows.shape[2] - 1
+    columns = np.empty(layers, dtype=np.int64)
+    blob_at = np.zeros(layers + 1, dtype=np.int64)
+    for layer in range(layers):
+        columns[layer] = padded(widths[layer + 1], 2 * LANES if layer + 1 < layers else LANES)
+        blob_at[layer + 1] = blob_at[layer] + (batch + 1) * columns[layer]
+    count = samples.labels.shape[1]
+    ins, outs, many = padded(widths[0], 2 * LANES), padded(widths[1], 4), padded(count, 4)
+    before = many * columns[0] if sampled else outs * ins + columns[0]
+    pitch = ins + 2 * LANES  # not a power of two, or a column of samples would share few places of the cache
+    return Layout(sampled, count, many, batch, ins, pitch, outs, before, columns, blob_at)
+
+
+@compiled
+def aligned(count: int, value: float) -> Any:
+    """Return *count* times *value*, beginning at a cache line, so that no vector lies across two."""
+    room = np.full(count + LANES, np.float32(value))
     skip = -room.ctypes.data // 4 % LANES
     return room[skip : skip + count]
 
 
 @compiled
-def train(
-    sampled: bool,
-    kind: int,
-    features: Any,
-    labels: Any,
-    rows: Any,
-    sizes: Any,
-    w0: Flat,
-    b0: Flat,
-    others: Flat,
-    widths: Any,
-    activations: Any,
-    rate: float,
-    keep: float,
-    keep2: float,
-    eps: float,
-    hat: bool,
-    mean: bool,
-    losses: Flat,
-    out_w: Flat,
-    out_b: Flat,
-    out_others: Flat,
-) -> bool:
-    """Train one head and say whether all that came out is finite.
-
-    *rows* and *sizes* are a :class:`~headway.coreml.fleet.schedule.Schedule`; samples without features are zeros.
-    *w0*, *b0* are the first layer's padded weights, *others* all others', layer by layer (kernel, then bias), and
-    *out_others* the same after training; *out_w*, *out_b* get the first layer's without padding.  *losses* has one
-    place per epoch, for the loss of its last mini-batch.
-    """
-    layers, n, batch = len(widths) - 1, len(labels), rows.shape[2] - 1
-    columns = np.empty(layers, dtype=np.int64)
-    blob_at = np.empty(layers + 1, dtype=np.int64)
-    blob_at[0] = 0
-    for layer in range(layers):
-        columns[layer] = padded(widths[layer + 1], 2 * LANES if layer + 1 < layers else LANES)
-        blob_at[layer + 1] = blob_at[layer] + (batch + 1) * columns[layer]
-    ins, outs, stride, many = padded(widths[0], 2 * LANES), padded(widths[1], 4), columns[0], padded(n, 4)
-
-    x = aligned(many * ins)
-    lines = features.reshape(-1)
-    for i in range(features.shape[0]):
-        whole = widths[0] // LANES * LANES
-        for j in range(0, whole, LANES):
-            store(x, i * ins + j, load(lines, i * widths[0] + j))
-        for j in range(whole, widths[0]):
-            x[i * ins + j] = lines[i * widths[0] + j]
-    places = np.arange(many + 2) * ins
-    ones = np.ones(many, dtype=np.float32)
-    gram, start = ones[:0], ones[:0]
-    if sampled:
-        gram = aligned(many * many)
-        start = aligned(many * stride)
-        start[:] = np.float32(NEVER if layers == 1 else 0)
-        for i in range(0, n, 16):  # so many samples stay in the first-level cache
-            some, part = places[i:], min(16, n - i)
-            products(x, some, part, x, i * ins, many - i, ins, ones, 0, gram, i * many + i, many)
-            products(x, some, part, w0, 0, outs, ins, b0, 0, start, i * stride, stride)
-        for i in range(n):
-            for j in range(i):
-                gram[i * many + j] = gram[j * many + i]
-        before = many * stride
-    else:
-        before = outs * ins + stride
-    weights = aligned(before + len(others))
-    if not sampled:
-        weights[: outs * ins] = w0
-        weights[outs * ins : before] = b0
-    weights[before:] = others
-    first = aligned(len(weights) if kind != PLAIN else 0)
-    second = aligned(len(weights) if kind == ADAM else 0)
-    blobs, ups = aligned(blob_at[layers]), aligned(blob_at[layers])
-    blobs[blob_at[layers - 1] :] = np.float32(NEVER)
-    nothing = np.zeros(max(columns.max(), ins), dtype=np.float32)
-    still = np.zeros(batch + 2, dtype=np.int64)
-    at, begin, above = np.zeros(batch + 2, dtype=np.int64), np.zeros(batch + 2, dtype=np.int64), still.copy()
-
-    down, hold, hold2, small = (
-        splat(np.float32(-rate)),
-        splat(np.float32(keep)),
-        splat(np.float32(keep2)),
-        splat(np.float32(0)),
+def furnish(layout: Layout, head: Head, rule: Rule) -> Room:
+    """Return the arrays that a training works with."""
+    many, batch, layers = (layout.many if layout.sampled else 0), layout.batch, len(layout.columns)
+    weights = layout.before + len(head.inner)
+    moved, squared = (weights if rule.kind != PLAIN else 0), (weights if rule.kind == ADAM else 0)
+    lowest = NEVER if layers == 1 else 0.0
+    blobs = aligned(layout.blob_at[layers], 0.0)
+    blobs[layout.blob_at[layers - 1] :] = np.float32(NEVER)
+    return Room(
+        x=aligned(layout.many * layout.pitch, 0.0),
+        gram=aligned(many * many, 0.0),
+        start=aligned(many * layout.columns[0], lowest),
+        weights=aligned(weights, 0.0),
+        first=aligned(moved, 0.0),
+        second=aligned(squared, 0.0),
+        blobs=blobs,
+        ups=aligned(layout.blob_at[layers], 0.0),
+        highs=aligned(4 * batch + LANES, 0.0),
+        masses=aligned(4 * batch + LANES, 0.0),
+        block=aligned(8 * LANES, 0.0),
+        nothing=aligned(max(layout.columns.max(), layout.ins), 0.0),
+        places=np.arange(layout.many + 2) * layout.pitch,
+        at=np.zeros(batch + 2, dtype=np.int64),
+        begin=np.zeros(batch + 2, dtype=np.int64),
+        above=np.zeros(batch + 2, dtype=np.int64),
+        still=np.zeros(batch + 2, dtype=np.int64),
     )
-    for step in range(len(losses) * len(sizes)):
-        epoch, part = step // len(sizes), step % len(sizes)
-        size, chosen = sizes[part], rows[min(epoch, len(rows) - 1), part]
-        for i in range(batch + 1):
-            at[i] = chosen[i] * (many if sampled else ins)
-            begin[i] = chosen[i] * stride
-        if sampled:
-            combine(gram, at, size, many, weights, 0, stride, start, begin, blobs, 0)
-        else:
-            products(x, at, size, weights, 0, outs, ins, weights, outs * ins, blobs, 0, stride)
-        w = before
-        for layer in range(1, layers):
-            wide = columns[layer - 1]
-            activate(activations[layer - 1], blobs, blob_at[layer - 1], size, wide, widths[layer])
-            for i in range(batch + 1):
-                above[i] = blob_at[layer - 1] + i * wide
-            deep = padded(widths[layer + 1], 4)
-            products(
-                blobs,
-                above,
-                size,
-                weights,
-                w,
-                deep,
-                wide,
-                weights,
-                w + deep * wide,
-                blobs,
-                blob_at[layer],
-                columns[layer],
-            )
-            w += deep * wide + columns[layer]
-        share = np.float32(1.0 / size if mean else 1.0)
-        last, at_scores = part == len(sizes) - 1, blob_at[layers - 1]
-        losses[epoch] = cross_entropy(blobs, at_scores, size, columns[layers - 1], labels, chosen, share, ups, last)
-        if kind == ADAM:  # the moments lack their factors (1 - beta), which move into rate and epsilon
-            correction = math.sqrt(1 - keep2 ** (step + 1))
-            scale = math.sqrt(1 - keep2)
-            down = splat(np.float32(-rate * correction / (1 - keep ** (step + 1)) * (1 - keep) / scale))
-            small = splat(np.float32(eps / scale * (1.0 if hat else correction)))
-        for layer in range(layers - 1, 0, -1):
-            wide, deep = columns[layer - 1], padded(widths[layer + 1], 4)
-            w -= deep * wide + columns[layer]
-            for i in range(batch + 1):
-                above[i] = blob_at[layer] + i * columns[layer]
-            combine(ups, above, size, deep, weights, w, wide, nothing, still, ups, blob_at[layer - 1])
-            derive(activations[layer - 1], blobs, blob_at[layer - 1], ups, size, wide)
-            for i in range(batch + 1):
-                above[i] = blob_at[layer - 1] + i * wide
-            descend(
-                kind,
-                weights,
-                first,
-                second,
-                w,
-                w + deep * wide,
-                ups,
-                blob_at[layer],
-                columns[layer],
-                blobs,
-                above,
-                size,
-                deep,
-                wide,
-                down,
-                hold,
-                hold2,
-                small,
-            )
-        if sampled:
-            descend_samples(kind, weights, first, n, stride, ups, chosen, size, down, hold, hold2)
-        else:
-            descend(
-                kind,
-                weights,
-                first,
-                second,
-                0,
-                outs * ins,
-                ups,
-                0,
-                stride,
-                x,
+
+
+@within
+def train(
+    job: int,
+    lines: Flat,
+    coming: Flat,
+    samples: Samples,
+    head: Head,
+    rule: Rule,
+    layout: Layout,
+    room: Room,
+    trained: Trained,
+) -> bool:
+    """Train one head with the features *lines* and say whether all that came out is finite.
+
+    Meanwhile the features of the head *coming* next are fetched, a part with each step.
+    """
+    take(lines, head.widths[0], layout, room)
+    begin(head, rule, layout, room)
+    losses, steps = trained.losses[job], len(samples.sizes)
+    part_of_coming = len(coming) // (len(losses) * steps) + 1
+    for epoch in range(len(losses)):
+        for part in range(steps):
+            chosen, size = samples.rows[min(epoch, len(samples.rows) - 1), part], samples.sizes[part]
+            forward(chosen, size, head, layout, room)
+            fetched = (epoch * steps + part) * part_of_coming
+            for j in range(fetched, min(fetched + part_of_coming, len(coming)), LANES):
+                prefetch(coming, j)
+            at, last = layout.blob_at[-2], part == steps - 1
+            share = np.float32(1.0 / size if rule.mean else 1.0)
+            losses[epoch] = cross_entropy(
+                room.blobs,
                 at,
                 size,
-                outs,
-                ins,
-                down,
-                hold,
-                hold2,
-                small,
+                layout.columns[-1],
+                samples.labels[job],
+                chosen,
+                share,
+                room.ups,
+                room.highs,
+                room.masses,
+                last,
             )
+            backward(epoch * steps + part + 1, chosen, size, head, rule, layout, room)
+    return finish(job, head, layout, room, trained)
 
-    bad: Any = np.float32(0)
-    if sampled:
-        bad = gather(weights, n, stride, x, ins, w0, widths[1], widths[0], out_w, np.empty(8 * LANES, dtype=np.float32))
-        for o in range(widths[1]):
-            out_b[o] = b0[o]
-            for i in range(n):
-                out_b[o] += weights[i * stride + o]
+
+@within
+def take(lines: Any, width: int, layout: Layout, room: Room) -> None:
+    """Copy the samples into rows of whole vectors."""
+    whole = width // LANES * LANES
+    for i in range(len(lines) // width):
+        to, at = i * layout.pitch, i * width
+        for j in range(0, whole, LANES):
+            store(room.x, to + j, load(lines, at + j))
+        for j in range(whole, width):
+            room.x[to + j] = lines[at + j]
+
+
+@within
+def begin(head: Head, rule: Rule, layout: Layout, room: Room) -> None:
+    """Set the weights to the head's, and all moments to zero; in sample space compute the matrices it needs."""
+    weights, ins, outs = room.weights, layout.ins, layout.outs
+    if layout.sampled:
+        gram(room.x, layout.many, layout.pitch, ins, room.gram, layout.many)
+        products(
+            room.x,
+            room.places,
+            layout.samples,
+            head.kernel,
+            0,
+            outs,
+            ins,
+            head.bias,
+            0,
+            room.start,
+            0,
+            layout.columns[0],
+        )
+        clear(weights, layout.before)
     else:
-        for o in range(widths[1]):
-            out_b[o] = weights[outs * ins + o]
-            for j in range(widths[0]):
-                out_w[o * widths[0] + j] = weights[o * ins + j]
-    out_others[:] = weights[before:]
+        copy(head.kernel, weights, 0)
+        copy(head.bias, weights, outs * ins)
+    copy(head.inner, weights, layout.before)
+    clear(room.first, len(room.first))
+    clear(room.second, len(room.second))
+
+
+@within
+def clear(values: Flat, count: int) -> None:
+    """Set the first *count* values to zero."""
+    for j in range(count):
+        values[j] = np.float32(0)
+
+
+@within
+def copy(values: Flat, to: Flat, at: int) -> None:
+    """Copy all *values*, to the place *at*."""
+    for j in range(len(values)):
+        to[at + j] = values[j]
+
+
+@within
+def forward(chosen: Any, size: int, head: Head, layout: Layout, room: Room) -> None:
+    """Compute the outputs of all layers for the samples *chosen*."""
+    stride, blobs, columns = layout.columns[0], room.blobs, layout.columns
+    for i in range(size + 1):
+        room.at[i] = chosen[i] * (layout.many if layout.sampled else layout.pitch)
+        room.begin[i] = chosen[i] * stride
+    if layout.sampled:
+        combine(room.gram, room.at, size, layout.many, room.weights, 0, stride, room.start, room.begin, blobs, 0)
+    else:
+        bias = layout.outs * layout.ins
+        products(room.x, room.at, size, room.weights, 0, layout.outs, layout.ins, room.weights, bias, blobs, 0, stride)
+    w = layout.before
+    for layer in range(1, len(columns)):
+        wide, below, deep = columns[layer - 1], layout.blob_at[layer - 1], padded(head.widths[layer + 1], 4)
+        activate(head.activations[layer - 1], blobs, below, size, wide, head.widths[layer])
+        for i in range(size + 1):
+            room.above[i] = below + i * wide
+        bias, here = w + deep * wide, layout.blob_at[layer]
+        products(blobs, room.above, size, room.weights, w, deep, wide, room.weights, bias, blobs, here, columns[layer])
+        w = bias + columns[layer]
+
+
+@within
+def backward(step: int, chosen: Any, size: int, head: Head, rule: Rule, layout: Layout, room: Room) -> None:
+    """Take one step of the optimizer with every layer, from the gradient of the scores."""
+    rate, small = -rule.rate, 0.0
+    if rule.kind == ADAM:  # the moments lack their factors (1 - beta), which move into rate and epsilon
+        correction = math.sqrt(1 - rule.keep2**step)
+        scale = math.sqrt(1 - rule.keep2)
+        rate *= correction / (1 - rule.keep**step) * (1 - rule.keep) / scale
+        small = rule.eps / scale * (1.0 if rule.hat else correction)
+    down, eps = splat(np.float32(rate)), splat(np.float32(small))
+    hold, hold2 = splat(np.float32(rule.keep)), splat(np.float32(rule.keep2))
+    kind, weights, first, second, blobs, ups = rule.kind, room.weights, room.first, room.second, room.blobs, room.ups
+    w = len(weights)
+    for layer in range(len(layout.columns) - 1, 0, -1):
+        wide, stride, deep = layout.columns[layer - 1], layout.columns[layer], padded(head.widths[layer + 1], 4)
+        here, below = layout.blob_at[layer], layout.blob_at[layer - 1]
+        bias = w - stride
+        w = bias - deep * wide
+        for i in range(size + 1):
+            room.above[i] = here + i * stride
+        combine(ups, room.above, size, deep, weights, w, wide, room.nothing, room.still, ups, below)
+        derive(head.activations[layer - 1], blobs, below, ups, size, wide)
+        for i in range(size + 1):
+            room.above[i] = below + i * wide
+        descend(
+            kind, weights, first, second, w, bias, ups, here, stride, blobs, room.above, size, deep, wide,
+            down, hold, hold2, eps,
+        )  # fmt: skip
+    stride = layout.columns[0]
+    if layout.sampled:
+        descend_samples(kind, weights, first, layout.samples, stride, ups, chosen, size, down, hold, hold2)
+    else:
+        bias = layout.outs * layout.ins
+        descend(
+            kind, weights, first, second, 0, bias, ups, 0, stride, room.x, room.at, size, layout.outs, layout.ins,
+            down, hold, hold2, eps,
+        )  # fmt: skip
+
+
+@within
+def finish(job: int, head: Head, layout: Layout, room: Room, trained: Trained) -> bool:
+    """Hand the weights out and say whether all is finite."""
+    weights, ins, outs, width = room.weights, layout.ins, head.widths[1], head.widths[0]
+    kernel, bias = trained.kernels[job], trained.biases[job]
+    bad: Any = np.float32(0)
+    if layout.sampled:
+        stride = layout.columns[0]
+        bad = gather(
+            weights, layout.samples, stride, room.x, layout.pitch, head.kernel, ins, outs, width, kernel, room.block
+        )
+        for o in range(outs):
+            bias[o] = head.bias[o]
+        for i in range(layout.samples):
+            for o in range(outs):
+                bias[o] += weights[i * stride + o]
+    else:
+        for o in range(outs):
+            bias[o] = weights[layout.outs * ins + o]
+            for j in range(width):
+                kernel[o * width + j] = weights[o * ins + j]
+    inner_weights = trained.inner[job]
+    for j in range(len(inner_weights)):
+        inner_weights[j] = weights[layout.before + j]
     for j in range(len(weights)):
         bad += np.float32(0) * weights[j]
-    for j in range(len(losses)):
-        bad += np.float32(0) * losses[j]
+    for loss in trained.losses[job]:
+        bad += np.float32(0) * loss
     return bool(bad == 0)
-
-
-@compiled
-def train_group(
-    sampled: bool,
-    kind: int,
-    addresses: Any,
-    count: int,
-    labels: Any,
-    rows: Any,
-    sizes: Any,
-    w0: Flat,
-    b0: Flat,
-    others: Flat,
-    widths: Any,
-    activations: Any,
-    rate: float,
-    keep: float,
-    keep2: float,
-    eps: float,
-    hat: bool,
-    mean: bool,
-    losses: Any,
-    out_w: Any,
-    out_b: Any,
-    out_others: Any,
-    states: Any,
-) -> None:
-    """Train heads that differ only in their samples, as :func:`train`; there is one row per head in what they fill.
-
-    *addresses* are those of float32 features ``[count, widths[0]]``, which must stay alive meanwhile.  *states* gets
-    one of TRAINED, NOT_FINITE and NO_CLASS.
-    """
-    for job in range(len(addresses)):
-        states[job] = TRAINED
-        for i in range(labels.shape[1]):
-            if not 0 <= labels[job, i] < widths[-1]:
-                states[job] = NO_CLASS
-        if states[job] == TRAINED and not train(
-            sampled,
-            kind,
-            carray(pointer(addresses[job]), (count, widths[0]), np.float32),
-            labels[job],
-            rows,
-            sizes,
-            w0,
-            b0,
-            others,
-            widths,
-            activations,
-            rate,
-            keep,
-            keep2,
-            eps,
-            hat,
-            mean,
-            losses[job],
-            out_w[job],
-            out_b[job],
-            out_others[job],
-        ):
-            states[job] = NOT_FINITE

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
 from headway.coreml.fleet.jobs import Stack
 from headway.coreml.fleet.kernels import NEVER
+from headway.coreml.fleet.lanes import LANES
 from headway.coreml.fleet.pointwise import RELU, SIGMOID, TANH
-from headway.coreml.fleet.vectors import LANES
+from headway.coreml.fleet.records import Head, Trained
 from headway.coreml.head import HeadWeights
 from headway.coreml.weights import Float32
 
@@ -34,14 +34,10 @@ def _aligned(values: Float32) -> Float32:
 
 @dataclass(frozen=True, eq=False)
 class Padded:
-    """The first layer's *kernel* and *bias*, all others in *inner*, and the stack's *widths* and *activations*."""
+    """A *head* with its padding, and the *stack* that it is."""
 
     stack: Stack
-    kernel: Float32
-    bias: Float32
-    inner: Float32
-    widths: NDArray[np.int64]
-    activations: NDArray[np.int64]
+    head: Head
 
     @classmethod
     def of(cls, stack: Stack, weights: Mapping[str, Float32]) -> Padded:
@@ -57,28 +53,23 @@ class Padded:
             parts += [laid.reshape(-1), tail]
         inner = np.concatenate([np.empty(0, dtype=np.float32), *parts[2:]])
         kinds = np.array([_ACTIVATIONS[kind] for kind in stack.activations], dtype=np.int64)
-        return cls(stack, _aligned(parts[0]), parts[1], inner, np.array(stack.widths, dtype=np.int64), kinds)
+        return cls(stack, Head(_aligned(parts[0]), parts[1], inner, np.array(stack.widths, dtype=np.int64), kinds))
 
-    def unpack(self, kernel: Float32, bias: Float32, inner: Float32) -> HeadWeights:
-        """Return weights by key: the first layer's as they are, the others copied from where they lie in *inner*."""
+    def unpack(self, trained: Trained) -> Iterator[HeadWeights]:
+        """Return each job's weights by key, without padding: views of arrays that hold those of all jobs."""
+        many, shapes = len(trained.kernels), self.stack.shapes
         first = self.stack.names[0]
-        into: HeadWeights = {f"{first}.weights": kernel, f"{first}.biases": bias}
-        if len(inner):
-            self._unpack_inner(inner, into)
-        return into
-
-    def _unpack_inner(self, inner: Float32, into: HeadWeights) -> None:
-        shapes = self.stack.shapes
+        found = [trained.kernels.reshape(many, *shapes[f"{first}.weights"]), trained.biases]
         offset = 0
         for layer, (name, (rows, columns)) in enumerate(zip(self.stack.names, _shapes(self.stack), strict=True)):
             if not layer:
                 continue
             height, width = shapes[f"{name}.weights"]
-            laid = inner[offset : offset + rows * columns].reshape(rows, columns)
-            into[f"{name}.weights"] = laid[:height, :width].copy()
+            laid = trained.inner[:, offset : offset + rows * columns].reshape(many, rows, columns)
             offset += rows * columns
-            into[f"{name}.biases"] = inner[offset : offset + height].copy()
+            found += [laid[:, :height, :width].copy(), trained.inner[:, offset : offset + height].copy()]
             offset += _columns(self.stack.widths, layer)
+        return (dict(zip(shapes, values, strict=True)) for values in zip(*found, strict=True))
 
 
 def _shapes(stack: Stack) -> list[tuple[int, int]]:

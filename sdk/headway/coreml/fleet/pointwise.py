@@ -1,4 +1,4 @@
-"""Activations, and the end of the network: from scores to their gradient and the loss."""
+"""Activations between layers, forward and backward."""
 
 from __future__ import annotations
 
@@ -7,22 +7,10 @@ from typing import Any
 
 import numpy as np
 
-from headway.coreml.fleet.vectors import (
-    LANES,
-    add,
-    exponential,
-    fma,
-    gate,
-    inner,
-    lane,
-    largest,
-    load,
-    splat,
-    store,
-    total,
-)
+from headway.coreml.fleet.lanes import LANES, inner
+from headway.coreml.fleet.vectors import fma, gate, load, splat, store
 
-__all__ = ["RELU", "SIGMOID", "TANH", "activate", "cross_entropy", "derive"]
+__all__ = ["RELU", "SIGMOID", "TANH", "activate", "derive"]
 
 RELU, SIGMOID, TANH = 0, 1, 2
 Flat = Any  # a float32 array [n]; numba knows the type of every argument, mypy need not
@@ -57,29 +45,3 @@ def derive(kind: int, y: Flat, at: int, up: Flat, count: int, stride: int) -> No
             store(up, j, fma(b, fma(fma(minus, a, zero), a, one), zero))
         else:
             store(up, j, fma(b, fma(fma(minus, a, zero), a, a), zero))
-
-
-@inner
-def cross_entropy(
-    y: Flat, at: int, count: int, width: int, labels: Any, rows: Any, share: Any, up: Flat, wanted: bool
-) -> Any:
-    """Write the gradient by the scores *y*, each sample weighing *share*, at the same place of *up*;
-    return the loss where it is *wanted*."""
-    loss = np.float32(0)
-    for i in range(count):
-        t = at + i * width
-        high = largest(load(y, t))
-        for j in range(t + LANES, t + width, LANES):
-            high = max(high, largest(load(y, j)))
-        low, mass = splat(-high), splat(np.float32(0))
-        for j in range(t, t + width, LANES):
-            e = exponential(add(load(y, j), low))
-            store(up, j, e)
-            mass = add(mass, e)
-        whole = total(mass)
-        scale, label = splat(share / whole), t + labels[rows[i]]
-        for j in range(t, t + width, LANES):  # written as whole vectors: a single number would hold up their readers
-            store(up, j, fma(load(up, j), scale, lane(label - j, -share)))
-        if wanted:
-            loss += share * (np.float32(math.log(whole)) - (y[label] - high))
-    return loss

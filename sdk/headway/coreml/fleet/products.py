@@ -1,7 +1,7 @@
 """Products of flat, padded matrices, in blocks that stay in registers; see :mod:`~headway.coreml.fleet.kernels`.
 
-Row *i* of a matrix *x* begins at ``x[at[i]]``, so that a mini-batch is a list of places.  Rows are worked on in pairs:
-``at`` has one entry more than there are rows, and a result one row more.
+Row *i* of a matrix *x* begins at ``x[at[i]]``, so that a mini-batch is a list of places.  Rows are worked on by four
+and by two: ``at`` has one entry more than there are rows, and a result one row more.
 """
 
 from __future__ import annotations
@@ -10,11 +10,35 @@ from typing import Any
 
 import numpy as np
 
-from headway.coreml.fleet.vectors import LANES, add, fma, inner, load, splat, spread, store, total, totals
+from headway.coreml.fleet.fours import add4, fma4, load4, spread4, store4, zero4
+from headway.coreml.fleet.lanes import LANES, inner
+from headway.coreml.fleet.reductions import deliver, repeat, total, totals, turned
+from headway.coreml.fleet.vectors import add, fma, load, splat, spread, store
 
-__all__ = ["combine", "gather", "padded", "products"]
+__all__ = ["combine", "gather", "gram", "padded", "products"]
 
 Flat = Any  # a float32 array [n]; numba knows the type of every argument, mypy need not
+
+
+@inner
+def by_four(x: Flat, p: int, q: int, r: int, s: int, w: Flat, first: int, pitch: int, width: int) -> Any:
+    """Return the products of four rows of *x* with four of *w*, row by row."""
+    a, b, c, d = zero4(), zero4(), zero4(), zero4()
+    for k in range(0, width, LANES):
+        right = load4(w, first + k, pitch)
+        a, b = fma4(load(x, p + k), right, a), fma4(load(x, q + k), right, b)
+        c, d = fma4(load(x, r + k), right, c), fma4(load(x, s + k), right, d)
+    return totals((a, b, c, d))
+
+
+@inner
+def by_two(x: Flat, p: int, q: int, w: Flat, first: int, pitch: int, width: int) -> Any:
+    """Return the products of two rows of *x* with four of *w*, row by row, twice."""
+    a, b = zero4(), zero4()
+    for k in range(0, width, LANES):
+        right = load4(w, first + k, pitch)
+        a, b = fma4(load(x, p + k), right, a), fma4(load(x, q + k), right, b)
+    return totals((a, b))
 
 
 @inner
@@ -33,54 +57,69 @@ def products(
     stride: int,
 ) -> None:
     """Write ``y[i, o] = bias[o] + x[i] · w[o]`` for *outs* rows of weights, a multiple of four."""
-    zero = splat(np.float32(0))
     for o in range(0, outs, 4):
-        w0 = first + o * ins
-        w1, w2, w3 = w0 + ins, w0 + 2 * ins, w0 + 3 * ins
-        for i in range(0, count, 2):
-            p, q = at[i], at[i + 1]
-            a0, a1, a2, a3 = zero, zero, zero, zero
-            b0, b1, b2, b3 = zero, zero, zero, zero
-            for k in range(0, ins, LANES):
-                u, v = load(x, p + k), load(x, q + k)
-                c0, c1, c2, c3 = load(w, w0 + k), load(w, w1 + k), load(w, w2 + k), load(w, w3 + k)
-                a0, a1, a2, a3 = fma(u, c0, a0), fma(u, c1, a1), fma(u, c2, a2), fma(u, c3, a3)
-                b0, b1, b2, b3 = fma(v, c0, b0), fma(v, c1, b1), fma(v, c2, b2), fma(v, c3, b3)
+        plus, row = repeat(bias, b + o), first + o * ins
+        i = 0
+        while i + 2 < count:
+            found = by_four(x, at[i], at[i + 1], at[i + 2], at[i + 3], w, row, ins, ins)
             t = to + i * stride + o
-            totals((a0, a1, a2, a3, b0, b1, b2, b3), bias, b + o, y, t, t + stride)
+            deliver(y, (t, t + stride, t + 2 * stride, t + 3 * stride), add(found, plus))
+            i += 4
+        if i < count:
+            found = by_two(x, at[i], at[i + 1], w, row, ins, ins)
+            t = to + i * stride + o
+            deliver(y, (t, t + stride), add(found, plus))
+
+
+@inner
+def gram(x: Flat, count: int, pitch: int, width: int, y: Flat, stride: int) -> None:
+    """Write ``y[i, o] = 1 + x[i] · x[o]`` for all pairs of *count* rows, a multiple of four."""
+    one = splat(np.float32(1))
+    for group in range(0, count, 16):  # so many samples stay in the first-level cache
+        for o in range(group, count, 4):
+            for i in range(group, min(group + 16, o + 4), 4):
+                p = i * pitch
+                found = add(by_four(x, p, p + pitch, p + 2 * pitch, p + 3 * pitch, x, o * pitch, pitch, width), one)
+                t = i * stride + o
+                deliver(y, (t, t + stride, t + 2 * stride, t + 3 * stride), found)
+                t = o * stride + i
+                deliver(y, (t, t + stride, t + 2 * stride, t + 3 * stride), turned(found))
 
 
 @inner
 def combine_narrow(
     a: Flat, at: Any, count: int, terms: int, w: Flat, first: int, start: Flat, begin: Any, y: Flat, to: int
 ) -> None:
-    """As :func:`combine` for rows of one vector: four rows at a time, and the last again where four do not go in."""
+    """As :func:`combine` for rows of one vector: four rows at a time, then two."""
     zero = splat(np.float32(0))
-    for block in range(0, count, 4):
-        i = max(0, min(block, count - 4))
-        i1, i2, i3 = min(i + 1, count), min(i + 2, count), min(i + 3, count)
-        p, q, r, s = at[i], at[i1], at[i2], at[i3]
-        a0, b0, c0, d0 = load(start, begin[i]), load(start, begin[i1]), load(start, begin[i2]), load(start, begin[i3])
+    i = 0
+    while i + 2 < count:
+        p, q, r, s = at[i], at[i + 1], at[i + 2], at[i + 3]
+        a0, b0 = load(start, begin[i]), load(start, begin[i + 1])
+        c0, d0 = load(start, begin[i + 2]), load(start, begin[i + 3])
         a1, b1, c1, d1 = zero, zero, zero, zero
         for k in range(0, terms, 2):
             e = first + k * LANES
             u, v = load(w, e), load(w, e + LANES)
-            a0, b0, c0, d0 = (
-                fma(spread(a, p + k), u, a0),
-                fma(spread(a, q + k), u, b0),
-                fma(spread(a, r + k), u, c0),
-                fma(spread(a, s + k), u, d0),
-            )
-            a1, b1, c1, d1 = (
-                fma(spread(a, p + k + 1), v, a1),
-                fma(spread(a, q + k + 1), v, b1),
-                fma(spread(a, r + k + 1), v, c1),
-                fma(spread(a, s + k + 1), v, d1),
-            )
-        store(y, to + i * LANES, add(a0, a1))
-        store(y, to + i1 * LANES, add(b0, b1))
-        store(y, to + i2 * LANES, add(c0, c1))
-        store(y, to + i3 * LANES, add(d0, d1))
+            a0, b0 = fma(spread(a, p + k), u, a0), fma(spread(a, q + k), u, b0)
+            c0, d0 = fma(spread(a, r + k), u, c0), fma(spread(a, s + k), u, d0)
+            a1, b1 = fma(spread(a, p + k + 1), v, a1), fma(spread(a, q + k + 1), v, b1)
+            c1, d1 = fma(spread(a, r + k + 1), v, c1), fma(spread(a, s + k + 1), v, d1)
+        t = to + i * LANES
+        store(y, t, add(a0, a1)), store(y, t + LANES, add(b0, b1))
+        store(y, t + 2 * LANES, add(c0, c1)), store(y, t + 3 * LANES, add(d0, d1))
+        i += 4
+    if i < count:
+        p, q = at[i], at[i + 1]
+        a0, b0 = load(start, begin[i]), load(start, begin[i + 1])
+        a1, b1 = zero, zero
+        for k in range(0, terms, 2):
+            e = first + k * LANES
+            u, v = load(w, e), load(w, e + LANES)
+            a0, b0 = fma(spread(a, p + k), u, a0), fma(spread(a, q + k), u, b0)
+            a1, b1 = fma(spread(a, p + k + 1), v, a1), fma(spread(a, q + k + 1), v, b1)
+        t = to + i * LANES
+        store(y, t, add(a0, a1)), store(y, t + LANES, add(b0, b1))
 
 
 @inner
@@ -95,19 +134,12 @@ def combine(
         p, q, s, r, t = at[i], at[i + 1], begin[i], begin[i + 1], to + i * width
         j = 0
         while j + 4 * LANES <= width:
-            a0, a1 = load(start, s + j), load(start, s + j + LANES)
-            a2, a3 = load(start, s + j + 2 * LANES), load(start, s + j + 3 * LANES)
-            b0, b1 = load(start, r + j), load(start, r + j + LANES)
-            b2, b3 = load(start, r + j + 2 * LANES), load(start, r + j + 3 * LANES)
+            one, other = load4(start, s + j, LANES), load4(start, r + j, LANES)
             for k in range(terms):
-                u, v, e = spread(a, p + k), spread(a, q + k), first + k * width + j
-                c0, c1, c2, c3 = load(w, e), load(w, e + LANES), load(w, e + 2 * LANES), load(w, e + 3 * LANES)
-                a0, a1, a2, a3 = fma(u, c0, a0), fma(u, c1, a1), fma(u, c2, a2), fma(u, c3, a3)
-                b0, b1, b2, b3 = fma(v, c0, b0), fma(v, c1, b1), fma(v, c2, b2), fma(v, c3, b3)
-            e = t + j
-            store(y, e, a0), store(y, e + LANES, a1), store(y, e + 2 * LANES, a2), store(y, e + 3 * LANES, a3)
-            e += width
-            store(y, e, b0), store(y, e + LANES, b1), store(y, e + 2 * LANES, b2), store(y, e + 3 * LANES, b3)
+                right = load4(w, first + k * width + j, LANES)
+                one, other = fma4(spread(a, p + k), right, one), fma4(spread(a, q + k), right, other)
+            store4(y, t + j, LANES, one)
+            store4(y, t + width + j, LANES, other)
             j += 4 * LANES
         while j < width:
             a0, b0 = load(start, s + j), load(start, r + j)
@@ -124,38 +156,38 @@ def combine(
 
 @inner
 def gather(
-    change: Flat, samples: int, stride: int, x: Flat, ins: int, w: Flat, outs: int, width: int, out: Flat, block: Flat
+    change: Flat,
+    samples: int,
+    stride: int,
+    x: Flat,
+    pitch: int,
+    w: Flat,
+    ins: int,
+    outs: int,
+    width: int,
+    out: Flat,
+    block: Flat,
 ) -> Any:
     """Write ``w + changeᵀ x`` ``[outs, width]`` without padding; return 0, or NaN when something is not finite."""
-    zero, bad = splat(np.float32(0)), splat(np.float32(0))
+    zero, bad = splat(np.float32(0)), zero4()
     for k in range(0, ins, 2 * LANES):
         for o in range(0, outs, 4):
             t = o * ins + k
-            a0, b0 = load(w, t), load(w, t + LANES)
-            a1, b1 = load(w, t + ins), load(w, t + ins + LANES)
-            a2, b2 = load(w, t + 2 * ins), load(w, t + 2 * ins + LANES)
-            a3, b3 = load(w, t + 3 * ins), load(w, t + 3 * ins + LANES)
+            a, b = load4(w, t, ins), load4(w, t + LANES, ins)
             for i in range(samples):
-                c, d, e = load(x, i * ins + k), load(x, i * ins + k + LANES), i * stride + o
-                u0, u1, u2, u3 = spread(change, e), spread(change, e + 1), spread(change, e + 2), spread(change, e + 3)
-                a0, a1, a2, a3 = fma(u0, c, a0), fma(u1, c, a1), fma(u2, c, a2), fma(u3, c, a3)
-                b0, b1, b2, b3 = fma(u0, d, b0), fma(u1, d, b1), fma(u2, d, b2), fma(u3, d, b3)
-            whole = o + 4 <= outs and k + 2 * LANES <= width
-            to, at, row = (out, o * width + k, width) if whole else (block, 0, 2 * LANES)
-            store(to, at, a0)
-            store(to, at + LANES, b0)
-            store(to, at + row, a1)
-            store(to, at + row + LANES, b1)
-            store(to, at + 2 * row, a2)
-            store(to, at + 2 * row + LANES, b2)
-            store(to, at + 3 * row, a3)
-            store(to, at + 3 * row + LANES, b3)
-            bad = fma(zero, add(add(add(a0, b0), add(a1, b1)), add(add(a2, b2), add(a3, b3))), bad)
-            if not whole:
-                for r in range(min(4, outs - o)):
-                    for j in range(min(2 * LANES, width - k)):
-                        out[(o + r) * width + k + j] = block[r * 2 * LANES + j]
-    return total(bad)
+                e, factors = i * pitch + k, spread4(change, i * stride + o, 1)
+                a, b = fma4(load(x, e), factors, a), fma4(load(x, e + LANES), factors, b)
+            bad = fma4(zero, add4(a, b), bad)
+            if o + 4 <= outs and k + 2 * LANES <= width:
+                store4(out, o * width + k, width, a)
+                store4(out, o * width + k + LANES, width, b)
+                continue
+            store4(block, 0, 2 * LANES, a)
+            store4(block, LANES, 2 * LANES, b)
+            for r in range(min(4, outs - o)):
+                for j in range(min(2 * LANES, width - k)):
+                    out[(o + r) * width + k + j] = block[r * 2 * LANES + j]
+    return total(add(add(bad[0], bad[1]), add(bad[2], bad[3])))
 
 
 @inner

@@ -9,7 +9,9 @@ from typing import Any
 
 import numpy as np
 
-from headway.coreml.fleet.vectors import LANES, add, divide, fma, inner, load, root, splat, spread, store
+from headway.coreml.fleet.fours import fma4, spread4, zero4
+from headway.coreml.fleet.lanes import LANES, inner
+from headway.coreml.fleet.vectors import add, divide, fma, load, root, splat, store
 
 __all__ = ["ADAM", "MOMENTUM", "NESTEROV", "PLAIN", "descend", "descend_samples", "move"]
 
@@ -42,6 +44,27 @@ def move(
 
 
 @inner
+def move4(
+    kind: int,
+    w: Flat,
+    first: Flat,
+    second: Flat,
+    at: int,
+    step: int,
+    g: Any,
+    rate: Any,
+    keep: Any,
+    keep2: Any,
+    eps: Any,
+) -> None:
+    """As :func:`move`, for four vectors *step* apart."""
+    move(kind, w, first, second, at, g[0], rate, keep, keep2, eps)
+    move(kind, w, first, second, at + step, g[1], rate, keep, keep2, eps)
+    move(kind, w, first, second, at + 2 * step, g[2], rate, keep, keep2, eps)
+    move(kind, w, first, second, at + 3 * step, g[3], rate, keep, keep2, eps)
+
+
+@inner
 def descend(
     kind: int,
     w: Flat,
@@ -63,33 +86,20 @@ def descend(
     eps: Any,
 ) -> None:
     """Move a dense layer against its gradient ``up[i, o] x[i]``, summed over the mini-batch, and its bias."""
-    zero = splat(np.float32(0))
     for o in range(0, outs, 4):
         for k in range(0, ins, 2 * LANES):
-            a0, a1, a2, a3 = zero, zero, zero, zero
-            b0, b1, b2, b3 = zero, zero, zero, zero
+            a, b = zero4(), zero4()
             for i in range(count):
-                c, d, e = load(x, at[i] + k), load(x, at[i] + k + LANES), u + i * stride + o
-                u0, u1, u2, u3 = spread(up, e), spread(up, e + 1), spread(up, e + 2), spread(up, e + 3)
-                a0, a1, a2, a3 = fma(u0, c, a0), fma(u1, c, a1), fma(u2, c, a2), fma(u3, c, a3)
-                b0, b1, b2, b3 = fma(u0, d, b0), fma(u1, d, b1), fma(u2, d, b2), fma(u3, d, b3)
+                factors = spread4(up, u + i * stride + o, 1)
+                a, b = fma4(load(x, at[i] + k), factors, a), fma4(load(x, at[i] + k + LANES), factors, b)
             t = base + o * ins + k
-            move(kind, w, first, second, t, a0, rate, keep, keep2, eps)
-            move(kind, w, first, second, t + LANES, b0, rate, keep, keep2, eps)
-            t += ins
-            move(kind, w, first, second, t, a1, rate, keep, keep2, eps)
-            move(kind, w, first, second, t + LANES, b1, rate, keep, keep2, eps)
-            t += ins
-            move(kind, w, first, second, t, a2, rate, keep, keep2, eps)
-            move(kind, w, first, second, t + LANES, b2, rate, keep, keep2, eps)
-            t += ins
-            move(kind, w, first, second, t, a3, rate, keep, keep2, eps)
-            move(kind, w, first, second, t + LANES, b3, rate, keep, keep2, eps)
+            move4(kind, w, first, second, t, ins, a, rate, keep, keep2, eps)
+            move4(kind, w, first, second, t + LANES, ins, b, rate, keep, keep2, eps)
     for o in range(0, stride, LANES):
-        a0 = zero
+        change = splat(np.float32(0))
         for i in range(count):
-            a0 = add(a0, load(up, u + i * stride + o))
-        move(kind, w, first, second, bias + o, a0, rate, keep, keep2, eps)
+            change = add(change, load(up, u + i * stride + o))
+        move(kind, w, first, second, bias + o, change, rate, keep, keep2, eps)
 
 
 @inner

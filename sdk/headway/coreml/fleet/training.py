@@ -16,20 +16,22 @@ import numpy as np
 from headway.coreml.fleet.jobs import FleetResult, Prepared
 from headway.coreml.fleet.kernels import NO_CLASS, TRAINED, train_group
 from headway.coreml.fleet.padded import Padded
+from headway.coreml.fleet.records import Rule, Samples, Trained
 from headway.coreml.fleet.schedule import Schedules
+from headway.coreml.fleet.shelf import Shelf
 from headway.coreml.fleet.steps import ADAM, MOMENTUM, NESTEROV, PLAIN
 from headway.coreml.update.errors import feature_error, update_error
-from headway.coreml.update.plan import AdamPlan, SgdPlan
+from headway.coreml.update.plan import AdamPlan, TrainingPlan
 from headway.coreml.update.semantics import Semantics
 
 __all__ = ["Engine"]
 
 
 class Engine:
-    """Trains jobs that are dense stacks; what they share is made once."""
+    """Trains at most *jobs* jobs that are dense stacks; what they share is made once."""
 
-    def __init__(self, semantics: Semantics) -> None:
-        self._semantics = semantics
+    def __init__(self, semantics: Semantics, jobs: int) -> None:
+        self._semantics, self._shelf = semantics, Shelf(jobs)
         self._schedules = Schedules(semantics)
         self._heads: dict[int, Padded] = {}
 
@@ -40,7 +42,7 @@ class Engine:
         """
         groups: dict[tuple[int, int, int], list[int]] = {}
         for place, job in enumerate(jobs):
-            groups.setdefault((id(job.job.model), id(job.plan), job.count), []).append(place)
+            groups.setdefault((id(job.job.model), id(job.plan), job.samples), []).append(place)
         results = [FleetResult()] * len(jobs)
         for places in groups.values():
             for place, result in zip(places, self._group([jobs[place] for place in places]), strict=True):
@@ -50,48 +52,33 @@ class Engine:
     def _group(self, jobs: Sequence[Prepared]) -> list[FleetResult]:
         alike, many = jobs[0], len(jobs)
         plan, head = alike.plan, self._head(alike)
-        schedule = self._schedules.of(alike.count, plan)
+        schedule = self._schedules.of(alike.samples, plan)
         if not len(schedule.sizes):
             error = update_error("There are too few samples for one mini-batch.", "Add samples.")
             return [FleetResult(error=error) for _ in jobs]
         labels = np.zeros((many, schedule.samples), dtype=np.int64)
-        labels[:, : alike.count] = np.concatenate([job.labels for job in jobs]).reshape(many, alike.count)
+        labels[:, : alike.samples] = np.concatenate([job.labels for job in jobs]).reshape(many, alike.samples)
+        addresses = np.array([job.features.__array_interface__["data"][0] for job in jobs], dtype=np.int64)
+        rule = _rule(plan, self._semantics)
         width_in, width_out = head.stack.widths[:2]
-        losses = np.empty((many, plan.epochs), dtype=np.float32)
-        kernels = np.empty((many, width_out, width_in), dtype=np.float32)
-        biases = np.empty((many, width_out), dtype=np.float32)
-        inner = np.empty((many, len(head.inner)), dtype=np.float32)
-        states = np.empty(many, dtype=np.int64)
-        kind, keep, keep2, eps = _optimizer(plan.optimizer, self._semantics)
-        train_group(
-            kind != ADAM and schedule.samples <= width_in,
-            kind,
-            np.array([job.features.__array_interface__["data"][0] for job in jobs], dtype=np.int64),
-            alike.count,
-            labels,
-            schedule.rows,
-            schedule.sizes,
-            head.kernel,
-            head.bias,
-            head.inner,
-            head.widths,
-            head.activations,
-            plan.learning_rate,
-            keep,
-            keep2,
-            eps,
-            self._semantics.adam_epsilon == "hat",
-            self._semantics.loss_reduction == "mean",
-            losses,
-            kernels.reshape(many, -1),
-            biases,
-            inner,
-            states,
+        trained = Trained(
+            losses=np.empty((many, plan.epochs), dtype=np.float32),
+            kernels=self._shelf.take(many, width_out * width_in),
+            biases=np.empty((many, width_out), dtype=np.float32),
+            inner=np.empty((many, len(head.head.inner)), dtype=np.float32),
+            states=np.empty(many, dtype=np.int64),
         )
-        found = zip(jobs, states.tolist(), losses.tolist(), kernels, biases, inner, strict=True)
+        train_group(
+            rule.kind != ADAM and schedule.samples <= width_in,
+            Samples(addresses, alike.samples, labels, schedule.rows, schedule.sizes),
+            head.head,
+            rule,
+            trained,
+        )
+        found = zip(jobs, trained.states.tolist(), trained.losses.tolist(), head.unpack(trained), strict=True)
         return [
-            FleetResult(head.unpack(first, bias, rest), tuple(loss)) if state == TRAINED else _failed(job, state)
-            for job, state, loss, first, bias, rest in found
+            FleetResult(weights, tuple(losses)) if state == TRAINED else _failed(job, state)
+            for job, state, losses, weights in found
         ]
 
     def _head(self, job: Prepared) -> Padded:
@@ -101,15 +88,17 @@ class Engine:
         return self._heads[id(model)]
 
 
-def _optimizer(plan: SgdPlan | AdamPlan, semantics: Semantics) -> tuple[int, float, float, float]:
-    """Return the kind, what the first and second moment keep (or the gradient's share), and epsilon."""
-    if isinstance(plan, AdamPlan):
-        return ADAM, plan.beta1, plan.beta2, plan.eps
-    if plan.momentum == 0:
-        return PLAIN, 0.0, 1.0, 0.0
-    if semantics.momentum_form == "nesterov":
-        return NESTEROV, plan.momentum, 1.0, 0.0
-    return MOMENTUM, plan.momentum, 1 - plan.momentum if semantics.momentum_form == "dampened" else 1.0, 0.0
+def _rule(plan: TrainingPlan, semantics: Semantics) -> Rule:
+    """Return the plan's optimizer and the semantics' loss."""
+    optimizer, rate, mean = plan.optimizer, plan.learning_rate, semantics.loss_reduction == "mean"
+    if isinstance(optimizer, AdamPlan):
+        hat = semantics.adam_epsilon == "hat"
+        return Rule(ADAM, rate, optimizer.beta1, optimizer.beta2, optimizer.eps, hat, mean)
+    kind, share = PLAIN, 1.0
+    if optimizer.momentum:
+        kind = NESTEROV if semantics.momentum_form == "nesterov" else MOMENTUM
+        share = 1 - optimizer.momentum if semantics.momentum_form == "dampened" else 1.0
+    return Rule(kind, rate, optimizer.momentum, share, 0.0, False, mean)
 
 
 def _failed(job: Prepared, state: int) -> FleetResult:

@@ -1,104 +1,40 @@
-"""Sixteen float32 numbers as one value inside compiled code, whatever the processor's registers are.
-
-LLVM turns an operation on sixteen lanes into one AVX-512, two AVX or four NEON instructions; loops that numba compiles
-from scalar code stay with half of an AVX-512 register and reload what a block of products could hold.  These functions
-exist only inside functions decorated with :func:`compiled`; arrays are one-dimensional and contiguous, places are
-indices into them, and nothing checks bounds.
-"""
+"""Sixteen float32 numbers as one value inside compiled code, whatever the processor's registers are."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any, TypeVar
+from typing import Any
 
-import numba
 from llvmlite import ir
 from numba import types
-from numba.extending import intrinsic, models, register_model
+from numba.extending import intrinsic
+
+from headway.coreml.fleet.lanes import INTEGERS, LANES, LOOSE, VECTOR, call, everywhere, place_of, vector
 
 __all__ = [
-    "LANES",
     "add",
-    "compiled",
     "divide",
     "exponential",
     "fma",
     "gate",
-    "inner",
     "lane",
-    "largest",
     "load",
     "pointer",
+    "prefetch",
     "root",
     "splat",
     "spread",
     "store",
-    "total",
-    "totals",
+    "subtract",
 ]
-
-LANES = 16
-_VECTOR = ir.VectorType(ir.FloatType(), LANES)
-_INTEGERS = ir.VectorType(ir.IntType(32), LANES)
-_LOOSE = ("reassoc", "contract", "arcp", "nsz", "afn")
-"""What may be reordered or approximated to the last bit or two; NaN and infinity keep their meaning."""
 
 _LOG2_E, _LN2_HIGH, _LN2_LOW = 1.4426950408889634, 0.693359375, -2.12194440e-4
 _EXP = (1.9875691500e-4, 1.3981999507e-3, 8.3334519073e-3, 4.1665795894e-2, 1.6666665459e-1, 5.0000001201e-1, 1.0, 1.0)
 _LOWEST = -87.0
 """Below this the exponential of a float32 is no normal number."""
 
-Function = TypeVar("Function", bound=Callable[..., Any])
-
-
-def compiled(function: Function) -> Function:
-    """Compile *function* to machine code when it is first called, and keep that on disk where that is allowed."""
-    return _compiled(function, {})
-
-
-def inner(function: Function) -> Function:
-    """As :func:`compiled`, for functions that allocate nothing and are called by compiled functions only.
-
-    Counting references to their arguments is left out: within loops that would cost more than the work.
-    """
-    return _compiled(function, {"_nrt": False, "no_cpython_wrapper": True, "no_cfunc_wrapper": True})
-
-
-def _compiled(function: Function, more: dict[str, Any]) -> Function:
-    options: dict[str, Any] = {"fastmath": set(_LOOSE), "nogil": True, "error_model": "numpy", **more}
-    try:
-        made: Function = numba.njit(cache=True, **options)(function)
-    except RuntimeError:  # neither beside the module nor in the user's cache may anything be written
-        made = numba.njit(**options)(function)
-    return made
-
-
-class _Vector(types.Type):  # type: ignore[misc]
-    def __init__(self) -> None:
-        super().__init__(name="float32x16")
-
-
-_vector = _Vector()
-
-
-@register_model(_Vector)
-class _Model(models.PrimitiveModel):  # type: ignore[misc]
-    def __init__(self, manager: Any, numba_type: Any) -> None:
-        super().__init__(manager, numba_type, _VECTOR)
-
 
 def _constant(value: float) -> Any:
-    return ir.Constant(_VECTOR, [value] * LANES)
-
-
-def _pointer(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-    array = context.make_array(signature.args[0])(context, builder, arguments[0])
-    return builder.bitcast(builder.gep(array.data, [arguments[1]]), _VECTOR.as_pointer())
-
-
-def _call(builder: Any, name: str, result: Any, arguments: Any, flags: tuple[str, ...] = ()) -> Any:
-    kind = ir.FunctionType(result, [argument.type for argument in arguments])
-    return builder.call(builder.module.declare_intrinsic(name, fnty=kind), arguments, fastmath=flags)
+    return ir.Constant(VECTOR, [value] * LANES)
 
 
 @intrinsic  # type: ignore[untyped-decorator]
@@ -106,15 +42,11 @@ def lane(_typing: Any, _place: Any, _value: Any) -> Any:
     """Return *value* in the lane *place* and 0 in all others; in all where *place* is no lane."""
 
     def make(_context: Any, builder: Any, _signature: Any, arguments: Any) -> Any:
-        def everywhere(value: Any, kind: Any) -> Any:
-            first = builder.insert_element(ir.Constant(kind, ir.Undefined), value, ir.Constant(ir.IntType(32), 0))
-            return builder.shuffle_vector(first, first, ir.Constant(_INTEGERS, [0] * LANES))
+        place = everywhere(builder, builder.trunc(arguments[0], ir.IntType(32)), INTEGERS)
+        here = builder.icmp_signed("==", place, ir.Constant(INTEGERS, list(range(LANES))))
+        return builder.select(here, everywhere(builder, arguments[1]), _constant(0.0))
 
-        place = everywhere(builder.trunc(arguments[0], ir.IntType(32)), _INTEGERS)
-        here = builder.icmp_signed("==", place, ir.Constant(_INTEGERS, list(range(LANES))))
-        return builder.select(here, everywhere(arguments[1], _VECTOR), _constant(0.0))
-
-    return _vector(types.intp, types.float32), make
+    return vector(types.intp, types.float32), make
 
 
 @intrinsic  # type: ignore[untyped-decorator]
@@ -122,9 +54,9 @@ def load(_typing: Any, array: Any, _place: Any) -> Any:
     """Return the lanes of *array* from *place* on."""
 
     def make(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-        return builder.load(_pointer(context, builder, signature, arguments), align=4)
+        return builder.load(place_of(context, builder, signature.args[0], *arguments), align=4)
 
-    return _vector(array, types.intp), make
+    return vector(array, types.intp), make
 
 
 @intrinsic  # type: ignore[untyped-decorator]
@@ -138,14 +70,28 @@ def pointer(_typing: Any, _address: Any) -> Any:
 
 
 @intrinsic  # type: ignore[untyped-decorator]
+def prefetch(_typing: Any, array: Any, _place: Any) -> Any:
+    """Ask for the cache line of *array* at *place*, which will be read soon."""
+
+    def make(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        byte, number = ir.IntType(8), ir.IntType(32)
+        at = place_of(context, builder, signature.args[0], arguments[0], arguments[1], byte)
+        read, second_level, data = (ir.Constant(number, value) for value in (0, 2, 1))
+        call(builder, "llvm.prefetch.p0", ir.VoidType(), [at, read, second_level, data])
+        return context.get_dummy_value()
+
+    return types.void(array, types.intp), make
+
+
+@intrinsic  # type: ignore[untyped-decorator]
 def store(_typing: Any, array: Any, _place: Any, _value: Any) -> Any:
     """Write the lanes of *value* into *array* from *place* on."""
 
     def make(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-        builder.store(arguments[2], _pointer(context, builder, signature, arguments), align=4)
+        builder.store(arguments[2], place_of(context, builder, signature.args[0], *arguments[:2]), align=4)
         return context.get_dummy_value()
 
-    return types.void(array, types.intp, _vector), make
+    return types.void(array, types.intp, vector), make
 
 
 @intrinsic  # type: ignore[untyped-decorator]
@@ -153,11 +99,9 @@ def splat(_typing: Any, _value: Any) -> Any:
     """Return *value* in every lane."""
 
     def make(_context: Any, builder: Any, _signature: Any, arguments: Any) -> Any:
-        empty = ir.Constant(_VECTOR, ir.Undefined)
-        first = builder.insert_element(empty, arguments[0], ir.Constant(ir.IntType(32), 0))
-        return builder.shuffle_vector(first, empty, ir.Constant(_INTEGERS, [0] * LANES))
+        return everywhere(builder, arguments[0])
 
-    return _vector(types.float32), make
+    return vector(types.float32), make
 
 
 @intrinsic  # type: ignore[untyped-decorator]
@@ -165,13 +109,10 @@ def spread(_typing: Any, array: Any, _place: Any) -> Any:
     """Return the number at *place* of *array* in every lane."""
 
     def make(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-        values = context.make_array(signature.args[0])(context, builder, arguments[0])
-        empty = ir.Constant(_VECTOR, ir.Undefined)
-        number = builder.load(builder.gep(values.data, [arguments[1]]))
-        first = builder.insert_element(empty, number, ir.Constant(ir.IntType(32), 0))
-        return builder.shuffle_vector(first, empty, ir.Constant(_INTEGERS, [0] * LANES))
+        at = place_of(context, builder, signature.args[0], arguments[0], arguments[1], ir.FloatType())
+        return everywhere(builder, builder.load(at))
 
-    return _vector(array, types.intp), make
+    return vector(array, types.intp), make
 
 
 @intrinsic  # type: ignore[untyped-decorator]
@@ -179,9 +120,9 @@ def add(_typing: Any, _a: Any, _b: Any) -> Any:
     """Return a + b."""
 
     def make(_context: Any, builder: Any, _signature: Any, arguments: Any) -> Any:
-        return builder.fadd(arguments[0], arguments[1], flags=_LOOSE)
+        return builder.fadd(arguments[0], arguments[1], flags=LOOSE)
 
-    return _vector(_vector, _vector), make
+    return vector(vector, vector), make
 
 
 @intrinsic  # type: ignore[untyped-decorator]
@@ -189,9 +130,19 @@ def fma(_typing: Any, _a: Any, _b: Any, _c: Any) -> Any:
     """Return a * b + c, fused where the processor can."""
 
     def make(_context: Any, builder: Any, _signature: Any, arguments: Any) -> Any:
-        return builder.fadd(builder.fmul(arguments[0], arguments[1], flags=_LOOSE), arguments[2], flags=_LOOSE)
+        return builder.fadd(builder.fmul(arguments[0], arguments[1], flags=LOOSE), arguments[2], flags=LOOSE)
 
-    return _vector(_vector, _vector, _vector), make
+    return vector(vector, vector, vector), make
+
+
+@intrinsic  # type: ignore[untyped-decorator]
+def subtract(_typing: Any, _a: Any, _b: Any) -> Any:
+    """Return a - b."""
+
+    def make(_context: Any, builder: Any, _signature: Any, arguments: Any) -> Any:
+        return builder.fsub(arguments[0], arguments[1], flags=LOOSE)
+
+    return vector(vector, vector), make
 
 
 @intrinsic  # type: ignore[untyped-decorator]
@@ -199,9 +150,9 @@ def divide(_typing: Any, _a: Any, _b: Any) -> Any:
     """Return a / b."""
 
     def make(_context: Any, builder: Any, _signature: Any, arguments: Any) -> Any:
-        return builder.fdiv(arguments[0], arguments[1], flags=_LOOSE)
+        return builder.fdiv(arguments[0], arguments[1], flags=LOOSE)
 
-    return _vector(_vector, _vector), make
+    return vector(vector, vector), make
 
 
 @intrinsic  # type: ignore[untyped-decorator]
@@ -212,11 +163,11 @@ def root(_typing: Any, _a: Any) -> Any:
     """
 
     def make(_context: Any, builder: Any, _signature: Any, arguments: Any) -> Any:
-        shifted = builder.fadd(arguments[0], _constant(1e-30), flags=_LOOSE)
-        square_root = _call(builder, "llvm.sqrt.v16f32", _VECTOR, [shifted], _LOOSE)
-        return builder.fmul(arguments[0], builder.fdiv(_constant(1.0), square_root, flags=_LOOSE), flags=_LOOSE)
+        shifted = builder.fadd(arguments[0], _constant(1e-30), flags=LOOSE)
+        square_root = call(builder, "llvm.sqrt.v16f32", VECTOR, [shifted], LOOSE)
+        return builder.fmul(arguments[0], builder.fdiv(_constant(1.0), square_root, flags=LOOSE), flags=LOOSE)
 
-    return _vector(_vector), make
+    return vector(vector), make
 
 
 @intrinsic  # type: ignore[untyped-decorator]
@@ -227,62 +178,7 @@ def gate(_typing: Any, _a: Any, _b: Any) -> Any:
         closed = builder.fcmp_ordered("<=", arguments[0], _constant(0.0))
         return builder.select(closed, _constant(0.0), arguments[1])
 
-    return _vector(_vector, _vector), make
-
-
-@intrinsic  # type: ignore[untyped-decorator]
-def total(_typing: Any, _a: Any) -> Any:
-    """Return the sum of the lanes."""
-
-    def make(_context: Any, builder: Any, _signature: Any, arguments: Any) -> Any:
-        zero = ir.Constant(ir.FloatType(), -0.0)
-        return _call(builder, "llvm.vector.reduce.fadd.v16f32", ir.FloatType(), [zero, arguments[0]], _LOOSE)
-
-    return types.float32(_vector), make
-
-
-@intrinsic  # type: ignore[untyped-decorator]
-def totals(_typing: Any, _vectors: Any, bias: Any, _b: Any, y: Any, _first: Any, _second: Any) -> Any:
-    """Write the sums of eight vectors' lanes, four plus *bias* from *b* on to ``y[first:]``, four to ``y[second:]``.
-
-    Neighbours are folded into one vector, three times, which takes a quarter of the shuffles of eight sums.
-    """
-    half = ir.VectorType(ir.FloatType(), 4)
-
-    def fold(builder: Any, a: Any, b: Any, run: int) -> Any:
-        low, high = (
-            builder.shuffle_vector(a, b, ir.Constant(_INTEGERS, [i for i in range(2 * LANES) if i // run % 2 == odd]))
-            for odd in (0, 1)
-        )
-        return builder.fadd(low, high, flags=_LOOSE)
-
-    def make(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-        def four(array: int, place: Any) -> Any:
-            values = context.make_array(signature.args[array])(context, builder, arguments[array])
-            return builder.bitcast(builder.gep(values.data, [place]), half.as_pointer())
-
-        sums = [builder.extract_value(arguments[0], i) for i in range(8)]
-        for run in (8, 4, 2):
-            sums = [fold(builder, a, b, run) for a, b in zip(sums[::2], sums[1::2], strict=True)]
-        found = fold(builder, sums[0], sums[0], 1)
-        added = builder.load(four(1, arguments[2]), align=4)
-        for row, place in enumerate(arguments[4:]):
-            lanes = ir.Constant(ir.VectorType(ir.IntType(32), 4), list(range(4 * row, 4 * row + 4)))
-            part = builder.shuffle_vector(found, found, lanes)
-            builder.store(builder.fadd(part, added, flags=_LOOSE), four(3, place), align=4)
-        return context.get_dummy_value()
-
-    return types.void(types.UniTuple(_vector, 8), bias, types.intp, y, types.intp, types.intp), make
-
-
-@intrinsic  # type: ignore[untyped-decorator]
-def largest(_typing: Any, _a: Any) -> Any:
-    """Return the largest lane."""
-
-    def make(_context: Any, builder: Any, _signature: Any, arguments: Any) -> Any:
-        return _call(builder, "llvm.vector.reduce.fmax.v16f32", ir.FloatType(), [arguments[0]])
-
-    return types.float32(_vector), make
+    return vector(vector, vector), make
 
 
 @intrinsic  # type: ignore[untyped-decorator]
@@ -298,13 +194,13 @@ def exponential(_typing: Any, _a: Any) -> Any:
 
         low = builder.fcmp_ordered("<", arguments[0], _constant(_LOWEST))
         power = builder.select(low, _constant(_LOWEST), arguments[0])
-        whole = _call(builder, "llvm.rint.v16f32", _VECTOR, [builder.fmul(power, _constant(_LOG2_E))])
+        whole = call(builder, "llvm.rint.v16f32", VECTOR, [builder.fmul(power, _constant(_LOG2_E))])
         rest = times_plus(whole, _constant(-_LN2_LOW), times_plus(whole, _constant(-_LN2_HIGH), power))
         found = _constant(_EXP[0])
         for coefficient in _EXP[1:]:
             found = times_plus(found, rest, _constant(coefficient))
-        exponent = builder.add(builder.fptosi(whole, _INTEGERS), ir.Constant(_INTEGERS, [127] * LANES))
-        scale = builder.bitcast(builder.shl(exponent, ir.Constant(_INTEGERS, [23] * LANES)), _VECTOR)
+        exponent = builder.add(builder.fptosi(whole, INTEGERS), ir.Constant(INTEGERS, [127] * LANES))
+        scale = builder.bitcast(builder.shl(exponent, ir.Constant(INTEGERS, [23] * LANES)), VECTOR)
         return builder.select(low, _constant(0.0), builder.fmul(found, scale))
 
-    return _vector(_vector), make
+    return vector(vector), make

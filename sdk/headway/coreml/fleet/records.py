@@ -1,0 +1,102 @@
+"""What the compiled engine is given, works with and fills, as records: numba takes named tuples as they are.
+
+Matrices lie flat in one-dimensional float32 arrays.  Rows are padded with zeros to whole vectors, rows of weights also
+to whole blocks of four; the padding takes part in every operation and stays what it is (zero; for the scores so low
+that its probability is zero).
+"""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+__all__ = ["Head", "Layout", "Room", "Rule", "Samples", "Trained"]
+
+Flat = Any  # a float32 array [n]; numba knows the type of every field, mypy need not
+Integers = Any  # an int64 array
+
+
+class Head(NamedTuple):
+    """The head that all start from: the first layer's *kernel* and *bias*, and all others' in *inner*."""
+
+    kernel: Flat
+    bias: Flat
+    inner: Flat
+    widths: Integers
+    activations: Integers
+
+
+class Samples(NamedTuple):
+    """The samples of each job, and the mini-batches, which are common to all.
+
+    *addresses* are those of float32 features ``[given, widths[0]]``, which must stay alive meanwhile.  *labels* has a
+    row per job; samples beyond those *given* are zeros.  *rows* and *sizes* are a
+    :class:`~headway.coreml.fleet.schedule.Schedule`.
+    """
+
+    addresses: Integers
+    given: int
+    labels: Integers
+    rows: Integers
+    sizes: Integers
+
+
+class Rule(NamedTuple):
+    """The optimizer, as :mod:`~headway.coreml.fleet.steps` takes it, and the loss: whether it is a *mean* or a sum.
+
+    *keep* is the momentum or beta1, *keep2* the gradient's share or beta2; *hat* says where *eps* is added.
+    """
+
+    kind: int
+    rate: float
+    keep: float
+    keep2: float
+    eps: float
+    hat: bool
+    mean: bool
+
+
+class Trained(NamedTuple):
+    """What is filled, with one row per job: a loss per epoch, the first layer without padding, the others with it."""
+
+    losses: Any
+    kernels: Any
+    biases: Any
+    inner: Any
+    states: Integers
+
+
+class Layout(NamedTuple):
+    """Where everything lies: sizes with their padding, and where each layer's outputs begin."""
+
+    sampled: bool
+    samples: int
+    many: int
+    batch: int
+    ins: int
+    pitch: int
+    outs: int
+    before: int
+    columns: Integers
+    blob_at: Integers
+
+
+class Room(NamedTuple):
+    """Everything that a training writes to, used again for every job."""
+
+    x: Flat
+    gram: Flat
+    start: Flat
+    weights: Flat
+    first: Flat
+    second: Flat
+    blobs: Flat
+    ups: Flat
+    highs: Flat
+    masses: Flat
+    block: Flat
+    nothing: Flat
+    places: Integers
+    at: Integers
+    begin: Integers
+    above: Integers
+    still: Integers
