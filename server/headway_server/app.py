@@ -30,7 +30,7 @@ from headway_server.db.engine import SqlDatabase
 from headway_server.delivery.outcomes import Intake
 from headway_server.delivery.ratelimit import LIMITS, make_limits
 from headway_server.examining import make_examiner
-from headway_server.poll import PollFront
+from headway_server.poll import Polls
 from headway_server.ports import EXTENSION, Clock, Database, ModelExaminer, Ports, PublicStore, Staging
 from headway_server.settings import Settings
 from headway_server.signing.files import FileSigner
@@ -45,11 +45,15 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Server:
-    """A server put together: the framework's application, the same with the fast poll in front, and its ports."""
+    """A server put together: the framework's application, the same behind its proxies, its ports, and its polls.
+
+    ``polls`` answers polls before the application sees them; None where the public tree is no folder of this machine.
+    """
 
     app: OpenAPI
     wsgi: WSGIApplication
     ports: Ports
+    polls: Polls | None
 
 
 def make_ports(
@@ -140,10 +144,11 @@ def create_app(ports: Ports) -> Server:
     app.register_blueprint(console)
     app.add_url_rule("/", endpoint="root", view_func=lambda: redirect("/console/"))
     wsgi: WSGIApplication = app
+    polls = None
     if isinstance(ports.store, FilesystemStore):
-        polls = {status: metrics.polls.labels(status) for status in ("200", "304")}
-        wsgi = PollFront(app, ports.store.root, lambda status: polls[status].inc())
+        counters = {status: metrics.polls.labels(status) for status in ("200", "304")}
+        polls = Polls(ports.store.root, lambda status, times: counters[status].inc(times))
     if settings.trusted_proxies:
         count = settings.trusted_proxies
         wsgi = ProxyFix(wsgi, x_for=count, x_proto=count, x_host=count)
-    return Server(app, wsgi, ports)
+    return Server(app, wsgi, ports, polls)

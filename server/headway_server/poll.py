@@ -1,8 +1,9 @@
-"""The poll, answered in front of the framework: ``GET /apps/<app>/metadata/timestamp.json``.
+"""The poll, answered from its bytes: ``GET /apps/<app>/metadata/timestamp.json``.
 
-This is the one request that every device makes all day, so it does the least that is right: one ``stat`` of the public
-file, cached bytes while it is unchanged, ``If-None-Match`` compared as text. Anything unusual goes on to the
-application, which gives the same answer more slowly. No database, no log line, no cookie.
+This is the one request that every device makes all day, so it does the least that is right: the bytes of a request are
+understood once and remembered, one ``stat`` of the public file for each turn of the loop, an answer that is ready. Only
+a plain poll is answered here; whatever is unusual goes to the application, which gives the same answer more slowly. No
+database, no log line, no cookie, no thread.
 """
 
 from __future__ import annotations
@@ -10,64 +11,135 @@ from __future__ import annotations
 import hashlib
 import os
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
+from dataclasses import dataclass
+from email.utils import formatdate
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
 
 from headway_server.caching import NO_CACHE
 
-if TYPE_CHECKING:
-    from _typeshed.wsgi import StartResponse, WSGIApplication
-
-_POLL = re.compile(r"/apps/([a-z0-9][a-z0-9-]{0,62})/metadata/timestamp\.json")
-_MOST_APPS = 10_000
+_FIRST = re.compile(rb"GET (/apps/[a-z0-9][a-z0-9-]{0,62}/metadata/timestamp\.json) HTTP/1\.1")
+_FIELD = re.compile(rb"([!#$%&'*+.^_`|~0-9A-Za-z-]+):[ \t]*([\t\x20-\x7e\x80-\xff]*?)[ \t]*")
+_UNUSUAL = frozenset(
+    b"content-length expect if-match if-range if-unmodified-since range te trailer transfer-encoding upgrade".split()
+)
+"""Fields that ask for more than a poll, or announce a body."""
+_REMEMBERED = 2_000
+_MOST_BYTES = 2_048
+"""A longer request is understood again each time: what strangers send must not fill the memory."""
+_END = b"\r\n\r\n"
 
 Signature = tuple[int, int, int]
-Headers = list[tuple[str, str]]
 
 
-class PollFront:
-    """A WSGI application before another. ``public`` is the public tree's folder; ``count`` is told each status."""
+@dataclass(frozen=True, slots=True)
+class Poll:
+    """What a request asks: the path below the public tree, and the entity tag that the device has."""
 
-    def __init__(self, behind: WSGIApplication, public: Path, count: Callable[[str], None]) -> None:
-        self._behind, self._count = behind, count
-        self._root = os.fspath(public)
-        self._cache: dict[str, tuple[Signature, str, bytes, Headers, Headers]] = {}
+    path: str
+    tag: bytes | None
 
-    def __call__(self, environ: dict[str, Any], start_response: StartResponse) -> Iterable[bytes]:
-        """Answer a poll, or pass the request on."""
-        path = environ["PATH_INFO"]
-        if path[-15:] != "/timestamp.json" or environ["REQUEST_METHOD"] != "GET" or "HTTP_RANGE" in environ:
-            return self._behind(environ, start_response)
+
+@dataclass(frozen=True, slots=True)
+class _File:
+    signature: Signature
+    tag: bytes
+    unchanged: bytes
+    full: bytes
+
+
+def understand(request: bytes) -> Poll | None:
+    """The poll that these bytes are, exactly one and whole; None if they are anything else (RFC 9112 §3 and §5)."""
+    first, *lines = request.split(b"\r\n")
+    found = _FIRST.fullmatch(first)
+    if found is None or lines[-2:] != [b"", b""]:
+        return None
+    fields: dict[bytes, bytes] = {}
+    for line in lines[:-2]:
+        field = _FIELD.fullmatch(line)
+        if field is None or (name := field[1].lower()) in _UNUSUAL or name in fields:
+            return None
+        fields[name] = field[2]
+    if b"host" not in fields or fields.get(b"connection", b"keep-alive").lower() != b"keep-alive":
+        return None
+    return Poll(found[1].decode(), fields.get(b"if-none-match"))
+
+
+class Polls:
+    """Answers to polls from the public tree at ``public``; ``count`` is told a status and how often it was given."""
+
+    def __init__(self, public: Path, count: Callable[[str, int], None]) -> None:
+        self._root, self._count = os.fspath(public), count
+        self._understood: dict[bytes, Poll] = {}
+        self._files: dict[str, _File] = {}
+        self._turn: dict[str, tuple[bytes, bytes, bytes] | None] = {}
+        self._second, self._date = -1, b""
+        self._unchanged = self._full = 0
+
+    def begin_turn(self, now: float) -> None:
+        """Forget what the last turn saw: requests that come after this are answered from the files as they are then."""
+        self._turn.clear()
+        if self._unchanged or self._full:
+            self._count("304", self._unchanged)
+            self._count("200", self._full)
+            self._unchanged = self._full = 0
+        if int(now) != self._second:
+            self._second = int(now)
+            self._date = formatdate(self._second, usegmt=True).encode()
+
+    def answer(self, request: bytes) -> bytes | None:
+        """The whole answer to a whole request, or None: then it is the application's."""
+        poll = self._understood.get(request)
+        if poll is None:
+            poll = understand(request)
+            if poll is None:
+                return None
+            self._remember(request, poll)
+        path = poll.path
+        ready = self._turn[path] if path in self._turn else self._look(path)
+        if ready is None:
+            return None
+        tag, unchanged, full = ready
+        if poll.tag == tag:
+            self._unchanged += 1
+            return unchanged
+        if poll.tag is not None and len(poll.tag) != len(tag):
+            return None  # a list, a star, a weak tag: legal, and rare
+        self._full += 1
+        return full
+
+    def _remember(self, request: bytes, poll: Poll) -> None:
+        if len(request) > _MOST_BYTES:
+            return
+        if len(self._understood) >= _REMEMBERED:
+            self._understood.clear()
+        self._understood[request] = poll
+
+    def _look(self, path: str) -> tuple[bytes, bytes, bytes] | None:
         try:
             found = os.stat(self._root + path)
-        except (OSError, ValueError):
-            return self._behind(environ, start_response)
-        cached = self._cache.get(path)
-        signature = (found.st_mtime_ns, found.st_size, found.st_ino)
-        if cached is None or cached[0] != signature:
-            # Only a well-formed path is ever read, so the stat above can tell nothing to anyone.
-            if _POLL.fullmatch(path) is None:
-                return self._behind(environ, start_response)
-            cached = self._load(path, signature)
-        _, etag, body, full, unchanged = cached
-        given = environ.get("HTTP_IF_NONE_MATCH")
-        if given == etag:
-            self._count("304")
-            start_response("304 Not Modified", unchanged)
-            return ()
-        if given is not None and len(given) != len(etag):
-            return self._behind(environ, start_response)  # a list, a star, a weak tag: legal, and rare
-        self._count("200")
-        start_response("200 OK", full)
-        return (body,)
+            signature = (found.st_mtime_ns, found.st_size, found.st_ino)
+            file = self._files.get(path)
+            if file is None or file.signature != signature:
+                file = self._load(path, signature)
+        except OSError:
+            self._turn[path] = None
+            return None
+        date = self._date
+        ready = self._turn[path] = (
+            file.tag,
+            b"HTTP/1.1 304 Not Modified\r\nDate: " + date + file.unchanged,
+            b"HTTP/1.1 200 OK\r\nDate: " + date + file.full,
+        )
+        return ready
 
-    def _load(self, path: str, signature: Signature) -> tuple[Signature, str, bytes, Headers, Headers]:
+    def _load(self, path: str, signature: Signature) -> _File:
         body = Path(self._root + path).read_bytes()
-        etag = f'"{hashlib.sha256(body).hexdigest()}"'
-        unchanged = [("ETag", etag), ("Cache-Control", NO_CACHE)]
-        full = [*unchanged, ("Content-Type", "application/json"), ("Content-Length", str(len(body)))]
-        if len(self._cache) >= _MOST_APPS:
-            self._cache.clear()
-        entry = self._cache[path] = (signature, etag, body, full, unchanged)
-        return entry
+        tag = f'"{hashlib.sha256(body).hexdigest()}"'
+        fields = f"\r\nETag: {tag}\r\nCache-Control: {NO_CACHE}\r\n".encode()
+        kind = f"Content-Type: application/json\r\nX-Content-Type-Options: nosniff\r\nContent-Length: {len(body)}"
+        file = _File(signature, tag.encode(), fields + b"\r\n", fields + kind.encode() + _END + body)
+        if len(self._files) >= _REMEMBERED:
+            self._files.clear()
+        self._files[path] = file
+        return file

@@ -52,6 +52,10 @@ class Settings(BaseSettings):
     port: int = Field(default=8080, ge=0, le=65535)
     threads: int = Field(default=8, ge=1, le=256)
     workers: int = Field(default=1, ge=1, le=64)
+    client_pause_s: float = Field(default=20.0, gt=0, le=600)
+    """The longest pause while a client sends a request or takes its answer; one that is longer ends it (408)."""
+    client_bytes_per_s: float = Field(default=16_384.0, gt=0)
+    """How fast a request's body must come on the whole, after the first ``client_pause_s``."""
     trusted_proxies: int = Field(default=0, ge=0, le=8)
     """How many reverse proxies stand in front; their ``X-Forwarded-For`` entries are believed, no others."""
 

@@ -1,4 +1,4 @@
-"""What an application server imports: ``headway_server.wsgi:application``, made from the environment's settings."""
+"""What a worker process imports, made from the environment's settings; any WSGI server can run ``application``."""
 
 from __future__ import annotations
 
@@ -12,6 +12,8 @@ _settings = load()
 configure(json_lines=_settings.log_json)
 _ports = make_ports(_settings)
 mirror_all(_ports)
-application = create_app(_ports).wsgi
+server = create_app(_ports)
+"""The server of this process."""
+application = server.wsgi
 """The WSGI application."""
 Watch(_ports).start()

@@ -54,7 +54,7 @@ HOMES: dict[str, tuple[str, ...]] = {
     "botocore": ("headway_server.storage.s3", "headway_server.storage.s3_staging"),
     "structlog": ("headway_server",),
     "prometheus_client": ("headway_server",),
-    "granian": ("headway_server.runner", "headway_server.wsgi", "headway.cli", "headway.fleet"),
+    "gunicorn": ("headway_server.service", "headway_server.front"),
     "torch": ("headway_trainer",),
     "transformers": ("headway_trainer",),
     "scipy": ("headway_trainer",),

@@ -20,7 +20,7 @@ from headway.fleet.report.model import FleetReport
 from headway.fleet.report.stats import wilson
 from headway.publisher.registry import Registry
 
-pytest.importorskip("granian", reason="needs the extra 'server'")
+pytest.importorskip("gunicorn", reason="needs the extra 'server'")
 pytest.importorskip("onnxruntime", reason="needs the extra 'sim'")
 pytestmark = [pytest.mark.timeout(900), pytest.mark.xdist_group("demo")]
 

@@ -17,7 +17,7 @@ app = typer.Typer(help="Check what this installation can do.")
 _PARTS: dict[str, tuple[str, tuple[str, ...], str]] = {
     "device": ("run a device, poll, explain", ("cryptography", "httpx2", "tuf"), "headway"),
     "sim": ("run, prove and train Core ML models", ("numpy", "coremltools", "onnxruntime", "safetensors"), "sim"),
-    "server": ("run a registry", ("flask", "flask_openapi", "sqlalchemy", "alembic", "granian"), "server"),
+    "server": ("run a registry", ("flask", "flask_openapi", "sqlalchemy", "alembic", "gunicorn"), "server"),
     "report": ("draw reports", ("jinja2",), "report"),
     "trainer": ("make bases and heads", ("torch", "transformers"), "trainer"),
 }

@@ -26,7 +26,7 @@ from headway.fleet.report.model import (
     WhyNot,
 )
 
-_LIBRARIES = ("coremltools", "onnxruntime", "tuf", "httpx2", "granian")
+_LIBRARIES = ("coremltools", "onnxruntime", "tuf", "httpx2", "gunicorn")
 PASSED = ("validated", "proven", "signed", "golden", "latency")
 
 

@@ -53,7 +53,7 @@ def headway_people(headway_fixtures: Fixtures) -> tuple[User, ...]:
 @pytest.fixture(scope="session")
 def headway_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RegistryProcess]:
     """One real server on 127.0.0.1 for the session."""
-    pytest.importorskip("granian", reason="needs the extra 'server'")
+    pytest.importorskip("gunicorn", reason="needs the extra 'server'")
     from headway.fleet.registry import RegistryProcess
 
     with RegistryProcess(tmp_path_factory.mktemp("headway-registry")) as process:
@@ -95,7 +95,7 @@ def device(registry: Bench, headway_people: tuple[User, ...]) -> Callable[..., P
 @pytest.fixture
 def fleet(headway_fixtures: Fixtures, tmp_path: Path) -> Callable[[Scenario], FleetReport]:
     """Runs a scenario with its own registry and gives the report; its folder is ``tmp_path / "fleet"``."""
-    pytest.importorskip("granian", reason="needs the extra 'server'")
+    pytest.importorskip("gunicorn", reason="needs the extra 'server'")
 
     def run(scenario: Scenario) -> FleetReport:
         from headway.fleet.narrator import Silent

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import logging
+from dataclasses import replace
 from http import HTTPStatus
 from typing import cast
 
@@ -18,6 +19,7 @@ from headway.contract.errors import HeadwayError, RefusedError, TransferError, m
 from headway.contract.problems import MEDIA_TYPE, Problem, problem_of
 from headway_server.api.expectations import expected
 from headway_server.api.http import request_id
+from headway_server.pace import TOO_SLOW
 
 _log = logging.getLogger("headway.server")
 
@@ -40,6 +42,8 @@ def render(problem: Problem) -> Response:
 def on_headway_error(error: HeadwayError) -> Response:
     """One of our own errors."""
     problem = problem_of(error)
+    if error.code == TOO_SLOW:
+        problem = replace(problem, status=HTTPStatus.REQUEST_TIMEOUT.value)
     if problem.status >= 500:
         _log.error("request failed", extra={"code": error.code, "request": request_id()}, exc_info=error)
     response = render(problem)

@@ -1,0 +1,214 @@
+"""The worker process: a loop that reads heads of requests, answers polls itself, and gives the rest to threads.
+
+gunicorn's threaded worker does the HTTP: parsing, WSGI, answers, stopping. This class decides only who waits where. A
+connection costs no thread before the head of a request is whole, and none at all for a poll; how slowly a client may
+send is bounded everywhere (:mod:`headway_server.pace`). No TLS, no HTTP/2: both end at the proxy in front.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import selectors
+import socket
+import time
+from functools import partial
+from typing import Any
+
+from gunicorn.http.body import LengthReader
+from gunicorn.workers.gthread import TConn, ThreadWorker
+
+from headway_server.pace import Pace, PacedBody, PacedSocket
+from headway_server.poll import Polls
+
+_PIECE_BYTES = 64 * 1024
+_MOST_HEAD_BYTES = 64 * 1024
+_END = b"\r\n\r\n"
+_TOO_LARGE = b"HTTP/1.1 431 Request Header Fields Too Large\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
+_LINGER_S = 2.0
+"""How long a connection that we ended is still read, so that the client sees the answer (RFC 9112 §9.6)."""
+
+
+class _Waiting:
+    """A connection without a thread: what has come of its next head, and until when it may wait."""
+
+    __slots__ = ("connection", "ending", "head", "until")
+
+    def __init__(self, connection: TConn, until: float) -> None:
+        self.connection, self.until = connection, until
+        self.head, self.ending = b"", False
+
+
+class _Chosen:
+    """gunicorn's settings, each looked up once: it asks for some forty of them at every request."""
+
+    def __init__(self, settings: Any) -> None:
+        self._settings = settings
+
+    def __getattr__(self, name: str) -> Any:
+        value = self.__dict__[name] = getattr(self._settings, name)
+        return value
+
+
+class FrontWorker(ThreadWorker):  # type: ignore[misc]
+    """gunicorn's threaded worker with polls answered in its loop. ``app`` has ``polls`` and ``pace``."""
+
+    def init_process(self) -> None:
+        """Prepare, load the application and serve until told to stop."""
+        self.cfg: Any = _Chosen(self.cfg)
+        self._waiting: dict[int, _Waiting] = {}
+        self._now = self._swept = time.monotonic()
+        super().init_process()
+
+    def load_wsgi(self) -> None:
+        """Load the application, and with it what answers polls."""
+        super().load_wsgi()
+        self._polls: Polls | None = self.app.polls
+        self._pace: Pace = self.app.pace
+
+    def wait_for_and_dispatch_events(self, timeout: float) -> None:
+        """Turns of the loop for ``timeout`` seconds: what gunicorn does in between is not done at every request."""
+        self._now = time.monotonic()
+        until = self._now + timeout
+        while True:
+            if self._polls is not None:
+                self._polls.begin_turn(time.time())
+            for key, _ in self.poller.select(max(0.0, until - self._now)):
+                key.data(key.fileobj)
+            self._now = time.monotonic()
+            if self._now >= until or not self.alive or self.nr_conns >= self.worker_connections:
+                return
+
+    def accept(self, listener: socket.socket) -> None:
+        """Take a new connection; it waits for its first request."""
+        try:
+            client, address = listener.accept()
+        except OSError:
+            return  # it went away, or there are no descriptors left; the next turn tries again
+        self.nr_conns += 1
+        with contextlib.suppress(OSError):
+            client.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        self._wait(TConn(self.cfg, client, address, listener.getsockname()))
+
+    def enqueue_req(self, connection: TConn) -> None:
+        """Give a connection with a whole head to a thread."""
+        self.tpool.submit(self._serve, connection)
+
+    def handle_request(self, request: Any, connection: TConn) -> bool:
+        """Answer one request in a thread. A client that does not take the answer in time loses its connection."""
+        connection.sock.settimeout(self._pace.pause_s)
+        if isinstance(request.body.reader, LengthReader):
+            request.body = self._body(connection.parser.unreader, request.body.reader.length)
+        try:
+            return bool(super().handle_request(request, connection))
+        except TimeoutError:
+            return False
+
+    def murder_keepalived(self, force: bool = False) -> None:
+        """Close what has waited too long; when stopping, all that waits for a request."""
+        now = time.monotonic()
+        stopping = force or not self.alive
+        if not stopping and now - self._swept < 1.0:
+            return
+        self._swept = now
+        for waiting in list(self._waiting.values()):
+            if force or now > waiting.until or (stopping and not waiting.ending):
+                self._drop(waiting)
+
+    def _serve(self, connection: TConn) -> None:
+        """In a thread: answer, and let the connection wait again. Epoll and kqueue may be told so by any thread."""
+        try:
+            keep = bool(self.handle(connection)) and self.alive
+            if keep and not connection.parser.unreader.buf.tell():
+                self._wait(connection)
+                return
+        except Exception:
+            self.log.exception("a connection was given up")
+            keep = False
+        self.method_queue.defer(self._served, connection, keep)
+
+    def _served(self, connection: TConn, keep: bool) -> None:
+        """In the loop again, with a connection that ends, or has sent its next request already."""
+        waiting = self._wait(connection)
+        if not keep:
+            self._end(waiting)
+        else:
+            self._received(waiting, connection.parser.unreader.take_buffered())
+
+    def _body(self, unreader: Any, length: int) -> io.BufferedReader:
+        come = unreader.take_buffered()
+        unreader.unread(come[length:])
+        return io.BufferedReader(PacedBody(unreader.sock, come[:length], length), _PIECE_BYTES)
+
+    def _wait(self, connection: TConn) -> _Waiting:
+        connection.sock.setblocking(False)
+        waiting = _Waiting(connection, self._now + self.cfg.keepalive)
+        self._waiting[connection.sock.fileno()] = waiting
+        self.poller.register(connection.sock, selectors.EVENT_READ, partial(self._readable, waiting))
+        return waiting
+
+    def _forget(self, waiting: _Waiting) -> None:
+        self.poller.unregister(waiting.connection.sock)
+        del self._waiting[waiting.connection.sock.fileno()]
+
+    def _drop(self, waiting: _Waiting) -> None:
+        self._forget(waiting)
+        self.nr_conns -= 1
+        waiting.connection.close()
+
+    def _end(self, waiting: _Waiting) -> None:
+        """Say that no more comes from us, and wait a little for the client to have read it."""
+        try:
+            waiting.connection.sock.shutdown(socket.SHUT_WR)
+        except OSError:
+            self._drop(waiting)
+            return
+        waiting.ending, waiting.until = True, self._now + _LINGER_S
+
+    def _readable(self, waiting: _Waiting, client: socket.socket) -> None:
+        try:
+            data = client.recv(_PIECE_BYTES)
+        except (BlockingIOError, InterruptedError):
+            return
+        except OSError:
+            data = b""
+        if not data:
+            self._drop(waiting)
+        elif not waiting.ending:
+            self._received(waiting, data)
+
+    def _received(self, waiting: _Waiting, data: bytes) -> None:
+        if waiting.head:
+            data = waiting.head + data
+        else:
+            waiting.until = self._now + self._pace.pause_s
+        if self._polls is not None and data.endswith(_END) and (answer := self._polls.answer(data)) is not None:
+            waiting.head, waiting.until = b"", self._now + self.cfg.keepalive
+            self._send(waiting, answer)
+        elif _END in data:
+            self._hand_over(waiting, data)
+        elif len(data) > _MOST_HEAD_BYTES:
+            if self._send(waiting, _TOO_LARGE):
+                self._end(waiting)
+        else:
+            waiting.head = data
+
+    def _send(self, waiting: _Waiting, answer: bytes) -> bool:
+        # An answer is smaller than any send buffer: one that does not fit was not read for a long time.
+        try:
+            sent = waiting.connection.sock.send(answer)
+        except OSError:
+            sent = 0
+        if sent != len(answer):
+            self._drop(waiting)
+        return bool(sent == len(answer))
+
+    def _hand_over(self, waiting: _Waiting, head: bytes) -> None:
+        self._forget(waiting)
+        connection = waiting.connection
+        connection.data_ready = True
+        connection.init()
+        unreader = connection.parser.unreader
+        unreader.unread(head)
+        unreader.sock = PacedSocket(connection.sock, self._pace)
+        self.enqueue_req(connection)
