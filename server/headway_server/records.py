@@ -295,6 +295,16 @@ class DeliveryRecord:
 
 
 @dataclass(frozen=True, slots=True)
+class Backlog:
+    """Webhook messages of an app that did not arrive: waiting for another attempt, given up, given up lately."""
+
+    app: str
+    pending: int
+    dead: int
+    dead_lately: int
+
+
+@dataclass(frozen=True, slots=True)
 class MarkRecord:
     """One change of an alias or a label; ``value`` None: it was removed.
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Protocol
 
-from headway_server.records import DeliveryRecord, WebhookRecord
+from headway_server.records import Backlog, DeliveryRecord, WebhookRecord
 
 
 class Webhooks(Protocol):
@@ -57,6 +57,9 @@ class Webhooks(Protocol):
 
     def retry(self, app: str, message: str, at: int) -> None:
         """Make it pending again, with all its attempts before it."""
+
+    def backlog(self, since: int) -> tuple[Backlog, ...]:
+        """What did not arrive, by app; ``dead_lately`` counts what was given up at ``since`` or later."""
 
     def forget(self, before: int) -> int:
         """Remove what was finished before this time; how many."""

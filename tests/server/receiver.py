@@ -1,7 +1,8 @@
-"""A real HTTP receiver of webhooks on loopback: keeps what came, answers as it is told."""
+"""A real HTTP or HTTPS receiver of webhooks on loopback: keeps what came, answers as it is told."""
 
 from __future__ import annotations
 
+import ssl
 import threading
 import time
 from collections import deque
@@ -15,6 +16,7 @@ class Receiver:
 
     answers: deque[object] = field(default_factory=deque)
     got: list[tuple[dict[str, str], bytes]] = field(default_factory=list)
+    tls: ssl.SSLContext | None = None
 
     def __post_init__(self) -> None:
         receiver = self
@@ -38,12 +40,15 @@ class Receiver:
 
         self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
         self._server.daemon_threads = True
+        if self.tls is not None:
+            self._server.socket = self.tls.wrap_socket(self._server.socket, server_side=True)
         self._thread = threading.Thread(target=self._server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True)
         self._thread.start()
 
     @property
     def url(self) -> str:
-        return f"http://127.0.0.1:{self._server.server_port}/hook?token=x"
+        scheme = "http" if self.tls is None else "https"
+        return f"{scheme}://127.0.0.1:{self._server.server_port}/hook?token=x"
 
     def stop(self) -> None:
         self._server.shutdown()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import logging
 import os
+import re
 import shutil
 import signal
 import stat
@@ -24,6 +25,7 @@ from headway_server.delivery import rollouts
 from headway_server.delivery.channels import ChannelKey
 from headway_server.delivery.rollouts import OfferRequest
 from headway_server.examining import AbsentExaminer
+from headway_server.maintenance.doctor import diagnose
 from headway_server.maintenance.tick import tick
 from headway_server.notifying import hooks, sending
 from headway_server.notifying.sending import Sent, send_due
@@ -139,6 +141,19 @@ def test_failure_retry_success(ports: Ports, published: PublisherWorld, receiver
     assert listed(published, hook)[0]["state"] == "delivered"
 
 
+def figures(world: PublisherWorld) -> dict[str, int]:
+    """What Prometheus sees of messages that did not arrive."""
+    text = world.client.get("/metrics").text
+    found = re.findall(r'^headway_webhook_messages\{state="(\w+)"\} ([0-9.]+)$', text, re.MULTILINE)
+    return {state: int(float(number)) for state, number in found}
+
+
+def doctor(ports: Ports) -> tuple[bool, str]:
+    """The doctor's line about webhooks."""
+    (check,) = [c for c in diagnose(ports, schema="x", wanted="x") if c.name == "reader: webhooks"]
+    return check.ok, check.detail
+
+
 def test_dead_after_the_last_attempt_and_sent_again(
     ports: Ports, published: PublisherWorld, receiver: Receiver, clock: FakeClock
 ) -> None:
@@ -151,11 +166,17 @@ def test_dead_after_the_last_attempt_and_sent_again(
     assert send_due(ports) == Sent()
     (dead,) = listed(published, hook, "?state=dead")
     assert (dead["attempts"], dead["error"]) == (ports.settings.webhook_attempts, "answered 503")
+    assert figures(published) == {"pending": 0, "dead": 1}
+    # The last wait was a quarter of a day.
+    assert doctor(ports) == (False, "1 given up, 1 of them within a day, 0 waiting")
+    clock.forward(86_400)
+    assert doctor(ports) == (True, "1 given up, 0 of them within a day, 0 waiting")
     path = f"/webhooks/{hook['id']}/deliveries/{dead['message']}/resend"
     assert published.call("POST", path).status_code == 202
     assert send_due(ports) == Sent(delivered=1)
     assert receiver.got[-1][0]["webhook-id"] == dead["message"]
     assert listed(published, hook, "?state=dead") == []
+    assert figures(published) == {"pending": 0, "dead": 0}
     clock.forward(ports.settings.webhook_keep_s + 1)
     tick(ports, ACTOR)
     assert listed(published, hook) == []

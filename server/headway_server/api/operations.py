@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from flask import Flask, Response, g, request
 from flask_openapi.blueprint import APIBlueprint
 from flask_openapi.models.tag import Tag
-from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, Counter, Histogram, generate_latest
+from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 
 from headway.contract.errors import TransferError
 from headway_server.api.http import REQUEST_ID_HEADER, answer, ports, request_id
@@ -25,6 +25,7 @@ class Metrics:
     requests: Counter
     seconds: Histogram
     polls: Counter
+    webhooks: Gauge
 
     @classmethod
     def create(cls) -> Metrics:
@@ -35,6 +36,7 @@ class Metrics:
             Counter("headway_requests", "Requests by endpoint and status.", ["endpoint", "status"], registry=registry),
             Histogram("headway_request_seconds", "Time to answer.", ["endpoint"], registry=registry),
             Counter("headway_polls", "Polls of timestamp.json by status.", ["status"], registry=registry),
+            Gauge("headway_webhook_messages", "Webhook messages that did not arrive.", ["state"], registry=registry),
         )
 
 
@@ -67,9 +69,23 @@ def make_api(metrics: Metrics) -> APIBlueprint:
     @api.get("/metrics")
     def prometheus() -> Response:
         """Figures in Prometheus' text format."""
+        _count_webhooks(metrics.webhooks)
         return Response(generate_latest(metrics.registry), content_type=CONTENT_TYPE_LATEST)
 
     return api
+
+
+def _count_webhooks(gauge: Gauge) -> None:
+    """Ask the database now, so that every worker tells the same; without a database the other figures still come."""
+    try:
+        with ports().database.read() as tx:
+            found = tx.webhooks.backlog(0)
+    except Exception as error:  # noqa: BLE001 - whatever it was, the other figures are worth having
+        _log.warning("webhook messages were not counted", exc_info=error)
+        gauge.clear()
+        return
+    gauge.labels("pending").set(sum(backlog.pending for backlog in found))
+    gauge.labels("dead").set(sum(backlog.dead for backlog in found))
 
 
 def observe(app: Flask, metrics: Metrics) -> None:

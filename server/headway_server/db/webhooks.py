@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from sqlalchemy import Connection, case, delete, insert, select, update
+from sqlalchemy import Connection, and_, case, delete, func, insert, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 
 from headway_server.db.rows import many, one, values_of
 from headway_server.db.tables_marks import limits
 from headway_server.db.tables_webhooks import deliveries, webhooks
-from headway_server.records import DeliveryRecord, WebhookRecord
+from headway_server.records import Backlog, DeliveryRecord, WebhookRecord
 
 
 class SqlWebhooks:
@@ -102,6 +102,14 @@ class SqlWebhooks:
         """Make it pending again, with all its attempts before it."""
         chosen = update(deliveries).where(deliveries.c.app == app, deliveries.c.message == message)
         self._c.execute(chosen.values(state="pending", attempts=0, next_at=at, finished_at=None))
+
+    def backlog(self, since: int) -> tuple[Backlog, ...]:
+        """What did not arrive, by app."""
+        d = deliveries.c
+        dead, pending = d.state == "dead", d.state == "pending"
+        counts = [func.sum(case((which, 1), else_=0)) for which in (pending, dead, and_(dead, d.finished_at >= since))]
+        query = select(d.app, *counts).where(d.state.in_(("pending", "dead"))).group_by(d.app).order_by(d.app)
+        return tuple(Backlog(app, int(p), int(g), int(n)) for app, p, g, n in self._c.execute(query))
 
     def forget(self, before: int) -> int:
         """Remove what was finished before this time."""

@@ -13,10 +13,11 @@ from headway.contract.errors import HeadwayError
 from headway_server.ports import Ports
 from headway_server.publication.layout import artifact_path, role_path, target_path
 from headway_server.publication.mirror import named_files
-from headway_server.records import RoleVersion
+from headway_server.records import Backlog, RoleVersion
 from headway_server.upload_record import UploadRecord
 
 _LOW_SPACE_BYTES = 1 << 30
+_LATELY_S = 86_400
 _PROBE = "apps/doctor/artifacts/probe"
 
 
@@ -44,6 +45,8 @@ def diagnose(
         checks += [_probe(ports), _probe_parts(ports)]
     with ports.database.read() as tx:
         apps = tx.apps.all()
+        backlogs = tx.webhooks.backlog(ports.clock() - _LATELY_S)
+    checks += [_webhooks(backlog) for backlog in backlogs]
     for record in apps:
         checks += _app(ports, record.app)
         if deep:
@@ -63,6 +66,12 @@ def _space(ports: Ports) -> Iterator[Check]:
         yield Check(
             "keys", private, f"{path.parent.name}/{path.name} is {'private' if private else 'readable by others'}"
         )
+
+
+def _webhooks(backlog: Backlog) -> Check:
+    """Wrong for a day after a message was given up: the list keeps it for longer, and someone may have seen to it."""
+    detail = f"{backlog.dead} given up, {backlog.dead_lately} of them within a day, {backlog.pending} waiting"
+    return Check(f"{backlog.app}: webhooks", not backlog.dead_lately, detail)
 
 
 def _probe(ports: Ports) -> Check:
