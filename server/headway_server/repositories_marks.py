@@ -41,8 +41,12 @@ class Marks(Protocol):
         release: str | None = None,
         key: str | None = None,
         at: int | None = None,
+        gone: bool = False,
     ) -> tuple[MarkRecord, ...]:
-        """The marks that stand (or stood at ``at``), aliases or labels, narrowed by what is given."""
+        """The marks that stand (or stood at ``at``), aliases or labels, narrowed by what is given.
+
+        With ``gone`` also those that had been removed by then; their value is None.
+        """
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,7 +11,7 @@ from headway_server.records import BaseRecord, EdgeRecord, HeadRecord
 
 _BOX_W, _BOX_H, _GAP_X, _LANE_H = 132, 46, 34, 108
 _LEFT, _TOP, _BASE_GAP = 120, 24, 72
-MOST_PER_LANE = 8
+MOST_PER_LANE, MOST_LANES = 8, 40
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +55,7 @@ def _lanes(heads: Sequence[HeadRecord]) -> dict[str, list[HeadRecord]]:
     lanes: dict[str, list[HeadRecord]] = {}
     for head in sorted(heads, key=lambda h: (h.base_id, h.name, h.release)):
         lanes.setdefault(head.name, []).append(head)
-    return {name: lane[-MOST_PER_LANE:] for name, lane in lanes.items()}
+    return {name: lane[-MOST_PER_LANE:] for name, lane in list(lanes.items())[:MOST_LANES]}
 
 
 def _key(head: HeadRecord) -> tuple[str, str, int]:

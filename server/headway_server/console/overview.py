@@ -21,6 +21,9 @@ from headway_server.records import (
     RecallRecord,
 )
 
+MOST = 60
+"""Head releases on the page."""
+
 
 @dataclass(frozen=True, slots=True)
 class ChannelView:
@@ -45,6 +48,11 @@ class AppView:
     outcomes: tuple[tuple[str, str, int, str, str, int], ...]
     audit: tuple[AuditRecord, ...]
     signed_at: int | None
+
+    @property
+    def newest(self) -> tuple[HeadRecord, ...]:
+        """The releases that the page lists; the others are found by searching."""
+        return self.heads[:MOST]
 
     @property
     def proofs(self) -> Mapping[tuple[str, str, int, str], EdgeRecord]:

@@ -28,7 +28,7 @@ _PATTERNS: tuple[tuple[str, str], ...] = (
     (r"Too few reports to exclude a bad release\.", "上报太少，还不能排除版本有问题。"),
     (r"(\d+) devices confirmed it; on to the next stage\.", "{0} 台设备已确认；进入下一阶段。"),
     (r"(\d+) devices confirmed it in the last stage\.", "{0} 台设备已在最后阶段确认。"),
-    (r"Offered by an operator\.", "由操作者发布。"),
+    (r"Offered by an operator\.", "由操作者提供。"),
     (r"Yanked by an operator\.", "由操作者撤下。"),
     (r"Ordered by an operator\.", "由操作者下令。"),
     (r"validated here", "已在此检查"),

@@ -43,8 +43,9 @@ class SqlMarks:
         release: str | None = None,
         key: str | None = None,
         at: int | None = None,
+        gone: bool = False,
     ) -> tuple[MarkRecord, ...]:
-        """The marks that stand (or stood at ``at``)."""
+        """The marks that stand (or stood at ``at``); with ``gone`` also those removed by then."""
         m = marks.c
         given = {"base_id": base_id, "name": name, "release": release, "key": key}
         where: list[ColumnElement[bool]] = [m.app == app, m.release != "" if labels else m.release == ""]
@@ -54,7 +55,9 @@ class SqlMarks:
         newest = select(*(m[column] for column in _KEY), func.max(m.seq).label("seq")).where(*where)
         last = newest.group_by(*(m[column] for column in _KEY)).subquery()
         same = [m[column] == last.c[column] for column in (*_KEY, "seq")]
-        query = select(marks).join(last, and_(*same)).where(m.value.is_not(None))
+        query = select(marks).join(last, and_(*same))
+        if not gone:
+            query = query.where(m.value.is_not(None))
         return many(self._c, query.order_by(m.base_id, m.name, m.release, m.key), MarkRecord)
 
 
