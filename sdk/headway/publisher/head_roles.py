@@ -7,9 +7,10 @@ bins is signed with all of them and never after one of them, so its expiry is th
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import partial
 
 from headway.contract.errors import RefusedError
 from headway.contract.targets import HeadTarget
@@ -28,10 +29,11 @@ from headway.trust.ceremony import holders, missing_signatures
 from headway.trust.keys import Signer, among
 from headway.trust.lifetimes import LIFETIMES
 from headway.trust.repository import Holders
-from headway.trust.roles import TargetEntry, entries, heads_role, sign_heads, surplus_heads
+from headway.trust.roles import TargetEntry, edit, entries, heads_role, sign_heads, surplus_heads
 from headway.trust.wire import add_signatures, facts
 
 _RENEW_BEFORE = timedelta(days=LIFETIMES.publisher_days // 2)
+_RENEW_TOGETHER = 64  # bins in one request
 _LOST_RACES = ("version_conflict", "too_many_live", "deleted_release")
 
 
@@ -107,7 +109,11 @@ def put_head_entry(
     if there.entry(entry.path) == entry:
         role = there.roles.home(entry.path)
         return SignedRole(role, facts(there.role(role), role).version, changed=False)
-    return post_heads(registry, base_id, signers, lambda current: _with_entry(current, entry, now))
+    signed = post_heads(registry, base_id, signers, lambda current: _with_entry(current, entry, now))
+    there = HeadsNow.of(registry, base_id)
+    if there.roles.bits and facts(there.role(there.roles.parent), "heads").expires - now < _RENEW_BEFORE:
+        renew_heads(registry, base_id, signers, now)
+    return signed
 
 
 def split_heads(
@@ -132,13 +138,23 @@ def split_heads(
 
 
 def renew_heads(registry: Registry, base_id: str, signers: Sequence[Signer], now: datetime) -> SignedRole:
-    """Sign the role of a base's heads and all its bins anew without a change; raises as :func:`put_head_entry`."""
-    return post_heads(
-        registry,
-        base_id,
-        signers,
-        lambda current: current.arranged(current.roles.bits, current.heads(), current.held(), now),
-    )
+    """Sign the role of a base's heads and all its bins anew without a change; raises as :func:`put_head_entry`.
+
+    Bins go in groups and the role above them last, so that it says by its expiry whether a renewal came to its end.
+    """
+    there = HeadsNow.of(registry, base_id)
+    if _others_sign(there):
+        return post_heads(
+            registry,
+            base_id,
+            signers,
+            lambda current: current.arranged(current.roles.bits, current.heads(), current.held(), now),
+        )
+    bins = there.roles.listing if there.roles.bits else ()
+    groups = [bins[first : first + _RENEW_TOGETHER] for first in range(0, len(bins), _RENEW_TOGETHER)]
+    for group in (*groups, (there.roles.parent,)):
+        signed = post_heads(registry, base_id, signers, partial(_again, roles=group, now=now))
+    return signed
 
 
 def sign_bins_ahead(
@@ -205,19 +221,21 @@ def _with_entry(there: HeadsNow, entry: TargetEntry, now: datetime) -> Mapping[s
         bits = bits_for(len(heads))
         return there.arranged(bits, heads, there.held(), now) if bits else {roles.parent: flat}
     drop = _pushed_out(there, entry)
-    if _is_due(there, now):
+    if _others_sign(there):
         kept = [head for head in there.heads() if head.path != entry.path and head.path not in drop]
         return there.arranged(roles.bits, [*kept, entry], there.held(), now)
     touched = {roles.home(path) for path in (entry.path, *drop)}
     return placed(roles, {role: there.role(role) for role in touched}, [entry], drop=drop, now=now)
 
 
-def _is_due(there: HeadsNow, now: datetime) -> bool:
-    """Whether the bins want to be signed anew, all of them: half their time is over, or others may sign them now."""
-    parent, held = there.role(there.roles.parent), there.held()
-    standing = bin_holders(parent, there.roles.base_id)
-    others = standing is None or (set(standing.keys), standing.threshold) != (set(held.keys), held.threshold)
-    return others or facts(parent, there.roles.parent).expires - now < _RENEW_BEFORE
+def _others_sign(there: HeadsNow) -> bool:
+    """Whether other keys may sign the role now than sign its bins: then all are signed anew, together."""
+    standing, held = bin_holders(there.parent or b"", there.roles.base_id) if there.roles.bits else None, there.held()
+    return standing is not None and (set(standing.keys), standing.threshold) != (set(held.keys), held.threshold)
+
+
+def _again(there: HeadsNow, *, roles: Collection[str], now: datetime) -> dict[str, bytes]:
+    return {role: edit(there.role(role), role, now=now) for role in roles}
 
 
 def _pushed_out(there: HeadsNow, entry: TargetEntry) -> tuple[str, ...]:
