@@ -141,11 +141,13 @@ def test_keys_over_their_life(shop, capsys):
     assert run(["keys", "threshold", "targets", "3"]) == 0
     assert run(["keys", "delegate", "second"]) == 0
     assert run(["keys", "renew", "bases"]) == 0
-    capsys.readouterr()
+    assert run(["keys", "split", "second", "--bins", "4"]) == 0
+    assert run(["keys", "split", "second", "--bins", "3"]) != 0
+    assert "Give a power of 2" in capsys.readouterr().err
     roles = {row["role"]: row for row in told(capsys, "keys", "show")["roles"]}
     assert (roles["root"]["version"], roles["targets"]["threshold"]) == (3, 3)
     assert roles["bases"]["keys"][0]["name"] == "publisher-v2"
-    assert "heads-second" in roles
+    assert (roles["heads-second"]["bins"], roles[f"heads-{BASE_ID}"]["bins"]) == (4, 0)
     assert run(["keys", "export", "root.json"]) == 0
     assert json.loads(Path("root.json").read_bytes())["signed"]["version"] == 3
     assert run(["keys", "show"]) == 0
