@@ -97,7 +97,7 @@ def test_packages_hold_what_was_asked_for_and_run(program: FloatProgram, tmp_pat
         "4": dict.fromkeys(names, 4),
         "mixed": {name: (8, 6, 4)[index % 3] for index, name in enumerate(names)},
     }
-    sizes = {plan: program.export(bits, tmp_path / f"{plan}.mlpackage") for plan, bits in plans.items()}
+    sizes = {plan: program.export(bits, tmp_path / f"{plan}.mlpackage").size_bytes for plan, bits in plans.items()}
     assert sizes["4"] < sizes["mixed"] < sizes["8"]
     program.save(tmp_path / "float.mlpackage")
     exact = features(tmp_path / "float.mlpackage")

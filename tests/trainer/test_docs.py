@@ -38,7 +38,10 @@ def test_commands_are_there(page: Path) -> None:
 
 def test_options_of_training_are_told_and_told_options_exist() -> None:
     helped = CliRunner().invoke(app, ["train", "run", "--help"], terminal_width=200).output
-    asked = CliRunner().invoke(app, ["train", "import", "--help"], terminal_width=200).output
+    asked = "".join(
+        CliRunner().invoke(app, ["train", command, "--help"], terminal_width=200).output
+        for command in ("import", "ablate")
+    )
     for page in PAGES[:2]:
         text = page.read_text("utf-8")
         told = {*re.findall(r"--[a-z][a-z-]+", text)} - {"--base-id", "--version"}

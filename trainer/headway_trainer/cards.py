@@ -31,6 +31,8 @@ STEPS = (
 
 Facts = dict[str, dict[str, Any]]
 
+_OF_PALETTES = ("plan", "bits_per_weight", "matrices", "parity_with_its_palettes")
+
 _LEFT_OUT = frozenset({"curve", "made_with"})
 
 
@@ -40,7 +42,7 @@ def base_card(config: RunConfig, facts: Facts) -> dict[str, Any]:
     return {
         "base_id": config.base_id,
         "version": config.version,
-        "what": "Chinese text encoder: MobileBERT geometry, int8 weights, one float32 feature vector per text.",
+        "what": f"Chinese text encoder: MobileBERT geometry, {_weights(config)}, one float32 feature vector per text.",
         "geometry": asdict(config.student),
         "contract": exported["contract"],
         "feature_space": exported["feature_space"],
@@ -73,6 +75,7 @@ def base_card(config: RunConfig, facts: Facts) -> dict[str, Any]:
             "executor_peak_memory_bytes": found["executor_peak_memory_bytes"],
             "feature_deviation_from_int8_training": exported["feature_deviation_from_qat"],
             "label_agreement_with_int8_training": exported["label_agreement_with_qat"],
+            **{name: exported[name] for name in _OF_PALETTES if name in exported},
         },
         "gate": facts["gate"]["lines"],
         "waivers": facts["gate"]["waivers"],
@@ -166,6 +169,13 @@ def _splits(of: SetConfig, prepared: dict[str, Any]) -> dict[str, Any]:
 
 def _titles(config: RunConfig) -> str:
     return "; ".join(of.title for of in config.data.labelled)
+
+
+def _weights(config: RunConfig) -> str:
+    if config.half.release:
+        return "int8 weights computed with in float16"
+    told = {"8": "int8 weights", "mixed": "weights of 8, 6 and 4 bits"}
+    return told.get(config.compress.release, f"palettes of {config.compress.release} bits made after int8 training")
 
 
 def _training(config: RunConfig, facts: Facts) -> dict[str, Any]:

@@ -19,13 +19,14 @@ LOWER: dict[Bits, Bits] = {8: 6, 6: 4}
 
 @dataclass(frozen=True, slots=True)
 class CompressConfig:
-    """Which plans the step `compress` measures (none: it does nothing).
+    """Which plans the step `compress` measures (none: it does nothing), and which one is released.
 
     The mixed plan may take the share `mixed_share` of the bytes of 8 bits; sensitivity is measured on so many dev
     `rows` of each set, taken evenly.
     """
 
     plans: tuple[Plan, ...] = ()
+    release: Plan = "8"
     mixed_share: float = 0.65
     rows: int = 128
 

@@ -153,6 +153,8 @@ def from_document(document: dict[str, Any], name: str = "config") -> RunConfig:
     matched = [step.hidden_weight or step.attention_weight for step in (config.task, config.qat)]
     if config.teacher.answers and any(matched):
         raise _refused("teacher: answers", "states can only be matched where the teacher answers every row")
+    if config.half.release and config.compress.release != "8":
+        raise _refused("compress: release", "a base with palettes computes in float32, so half.release must be false")
     if config.half.release and not config.half.rows:
         raise _refused("half: rows", "a base that computes in float16 must be measured on some rows")
     return config

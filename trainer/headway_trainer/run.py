@@ -182,8 +182,14 @@ class Run:
         teacher.load_state_dict(state["model"])
         return teacher
 
+    @property
+    def student_seed(self) -> int:
+        """What draws the student's first weights and its batches."""
+        own = self.config.student.seed
+        return self.config.seed if own is None else own
+
     def new_student(self) -> Student:
         """Return a student with fresh weights."""
-        torch.manual_seed(self.config.seed)
+        torch.manual_seed(self.student_seed)
         tokenizer = self.tokenizer
         return Student(self.config.student, self.classes, len(tokenizer.tokens), tokenizer.pad_id).to(device())

@@ -1,6 +1,6 @@
 """Step `compress`: the base with its lexicon at 8, 6, 4 and mixed bits, each exported and run, its heads refitted.
 
-A table to choose by, not a release: the base that is released has the 8 bits it was trained for.
+A table to choose by: the base that is released has the 8 bits it was trained for unless `compress.release` says else.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 from headway.coreml.features import Features
 from headway.coreml.mlprogram import ProgramOptions
 from headway.coreml.package import read_package
-from headway_trainer import qat, steps_lexicon
+from headway_trainer import dense, qat, steps_lexicon
 from headway_trainer.compress import LOWER, Bits, CompressConfig, bits_of, mean_bits
 from headway_trainer.data.golden import choose, encoded
 from headway_trainer.data.sets import LabelledSet, by_set
@@ -46,26 +46,39 @@ def compression(run: Run) -> dict[str, Any]:
     qat.detach(student.cpu())
     words = steps_lexicon.carried(run)
     program, folder = FloatProgram(student, words), run.folder("compress")
-    harm = _harm(run, program, folder) if "mixed" in config.plans else {}
+    harm = (_known_harm(run) or harm_of(run, program, folder)) if "mixed" in config.plans else {}
     plans: dict[str, Any] = {}
     packages: dict[str, Path] = {}
     for plan in config.plans:
         bits = bits_of(plan, program.matrices, harm, config.mixed_share)
         packages[plan] = _fresh(folder / f"{plan}.mlpackage")
-        size = program.export(bits, packages[plan])
         plans[plan] = {
-            "size_bytes": size,
+            "size_bytes": program.export(bits, packages[plan]).size_bytes,
             "bits_per_weight": round(mean_bits(program.matrices, bits), 2),
             "matrices": {str(width): count for width, count in sorted(Counter(bits.values()).items())},
             **by_set(run.sets, partial(_refitted, run, features=_reader(packages[plan], run))),
         }
     for name, milliseconds in _speeds(run, packages, config).items():
         plans[name]["executor_ms_per_text"] = milliseconds
-    told = {name: {"6": harm[name, 6], "4": harm[name, 4]} for name in program.weights} if harm else {}
-    return {"plans": plans, "harm": told, "head": run.config.heads[0].name, "lexicon": words is not None}
+    return {"plans": plans, "harm": harm_json(harm), "head": run.config.heads[0].name, "lexicon": words is not None}
 
 
-def _harm(run: Run, program: FloatProgram, folder: Path) -> dict[tuple[str, Bits], float]:
+def _known_harm(run: Run) -> dict[tuple[str, Bits], float]:
+    """What the step `export-base` measured, if it released the mixed plan."""
+    told = run.needed("export-base").get("harm", {}) if run.facts("export-base") else {}
+    widths = {str(bits): bits for bits in LOWER.values()}
+    return {(name, widths[width]): value for name, entry in told.items() for width, value in entry.items()}
+
+
+def harm_json(harm: Mapping[tuple[str, Bits], float]) -> dict[str, dict[str, float]]:
+    """Return the harms as JSON, by matrix and bits."""
+    found: dict[str, dict[str, float]] = {}
+    for (name, bits), value in harm.items():
+        found.setdefault(name, {})[str(bits)] = value
+    return found
+
+
+def harm_of(run: Run, program: FloatProgram, folder: Path) -> dict[tuple[str, Bits], float]:
     """Return the mean squared move of the features, in units of their variance, of each matrix at 6 and 4 bits."""
     path = _fresh(folder / "float.mlpackage")
     program.save(path)
@@ -116,11 +129,7 @@ def _once(run: Run, config: HeadConfig) -> HeadConfig:
 
 
 def _score(weights: Mapping[str, Float32], features: Float32, labels: NDArray[np.int64]) -> dict[str, object]:
-    values = features
-    for index in range(len(weights) // 2):
-        values = np.maximum(values, 0) if index else values
-        values = values @ weights[f"dense_{index}.weights"].T + weights[f"dense_{index}.biases"]
-    return accuracy(values.argmax(1).tolist(), labels.tolist()).to_json()
+    return accuracy(dense.logits(weights, features).argmax(1).tolist(), labels.tolist()).to_json()
 
 
 def _speeds(run: Run, packages: Mapping[str, Path], config: CompressConfig) -> dict[str, float]:

@@ -20,9 +20,7 @@ from headway_trainer import gate, measure, qat, steps_lexicon
 from headway_trainer.data.examples import drawn
 from headway_trainer.data.golden import choose, encoded
 from headway_trainer.data.sets import SPLITS, LabelledSet
-from headway_trainer.distil_task import predictions
 from headway_trainer.evaluate import Accuracy
-from headway_trainer.export.base import export_base
 from headway_trainer.export.folders import (
     GoldenRows,
     feature_contract,
@@ -32,8 +30,10 @@ from headway_trainer.export.folders import (
 )
 from headway_trainer.head_folder import fitted_on, make_head, measure_head
 from headway_trainer.heads import HeadConfig, Rows
+from headway_trainer.parity import dev_answers, key, parity
 from headway_trainer.progress import Progress
 from headway_trainer.ranges import magnitudes, refuse_overflow
+from headway_trainer.released import Package, write_package
 from headway_trainer.run import Run
 from headway_trainer.steps_half import probe
 from headway_trainer.steps_train import load_pair
@@ -47,7 +47,7 @@ def base(run: Run) -> dict[str, Any]:
     """Export the base, run every split through it with our runtime, keep the features, write its folder."""
     run.needed("qat")
     student, _ = load_pair(run, "qat")
-    trained = {of.name: predictions(student, run.examples(of, "dev").ids, run.tokenizer.pad_id) for of in run.sets}
+    trained = dev_answers(run, student)
     student.cpu()
     words = steps_lexicon.carried(run)
     classifier = student.classifier.weight.detach().numpy().T.copy(), student.classifier.bias.detach().numpy().copy()
@@ -56,36 +56,36 @@ def base(run: Run) -> dict[str, Any]:
     if package.exists():
         shutil.rmtree(package)
     half = run.config.half
-    exported = export_base(student, package, words, half=half.release)
+    packed = write_package(run, student, words, package)
     if half.release:
         refuse_overflow(magnitudes(read_package(package), *probe(run)), half.margin)
     steady_package(package)
     geometry = run.config.student
-    own, length = geometry.feature_dimension, geometry.max_length
-    dimension = own + (words.table.embedding_dim if words else 0)
+    dimension, length = geometry.feature_dimension, geometry.max_length
+    dimension += words.table.embedding_dim if words else 0
     contract = feature_contract(run.config.base_id, run.config.version, package, run.tokenizer, dimension, length)
     features = _features(run, package, contract)
-    agreement = [
-        (features[key(of, "dev")][:, :own] @ classifier[0] + classifier[1])[:, of.span].argmax(1)
-        == trained[of.name][1][:, of.span].argmax(1).numpy()
-        for of in run.taught
-    ]
-    deviation = [np.abs(features[key(of, "dev")][:, :own] - trained[of.name][0].numpy()).max() for of in run.sets]
-    if words:
-        told = {of.name: steps_lexicon.values(run, words, of, "dev").numpy() for of in run.sets}
-        deviation += [np.abs(features[key(of, "dev")][:, own:] - told[of.name]).max() for of in run.sets]
+    near = parity(run, features, classifier, trained, words)
     golden, names = _golden(run, run.sets, features)
     write_base(_base_folder(run), package, run.tokenizer, contract, golden, names)
     return {
-        "size_bytes": exported.size_bytes,
-        "int8_matrices_equal_to_qat_in_every_bit": exported.quantised,
-        "operations": exported.operations,
+        **packed.facts,
         "contract": contract.digest,
         "feature_space": contract.feature_space,
         "largest_feature": max(float(np.abs(features[key(of, "train")]).max()) for of in run.sets),
-        "feature_deviation_from_qat": float(max(deviation)),
-        "label_agreement_with_qat": float(np.concatenate(agreement).mean()),
+        "feature_deviation_from_qat": near.deviation,
+        "label_agreement_with_qat": near.agreement,
+        **_parity_with_palettes(run, packed, features, classifier),
     }
+
+
+def _parity_with_palettes(
+    run: Run, packed: Package, features: Mapping[str, Float32], classifier: tuple[Float32, Float32]
+) -> dict[str, Any]:
+    if packed.student is None:
+        return {}
+    answers = dev_answers(run, packed.student)
+    return {"parity_with_its_palettes": asdict(parity(run, features, classifier, answers, packed.lexicon))}
 
 
 def heads(run: Run) -> dict[str, Any]:
@@ -104,7 +104,7 @@ def _fitted(run: Run, of: LabelledSet, config: HeadConfig, cached: Any) -> dict[
         # Dev is what this set is measured on: no head may learn from it.
         config = replace(config, refit=False)
     names = of.config.labels
-    labels = {split: np.array(run.examples(of, split).labels)[_kept(run, of, split)] for split in ("train", "dev")}
+    labels = {split: np.array(run.examples(of, split).labels)[kept_rows(run, of, split)] for split in ("train", "dev")}
     rows = {split: Rows(cached[key(of, split)], labels[split]) for split in labels}
     golden, _ = _golden(run, [of], cached)
     scratch = run.folder("fit-heads") / f"{config.name}.mlmodel"
@@ -152,13 +152,20 @@ def _lines(run: Run, of: LabelledSet) -> list[gate.Line]:
     names = [config.name for config in run.config.heads_of(of.name)]
     chosen = max((found["heads"][name] for name in names), key=lambda entry: int(entry["dev"]["correct"]))
     teacher = found["teacher"]["sets"][of.name] if of.name else found["teacher"]
+    qat_parity = {
+        "deviation": exported["feature_deviation_from_qat"],
+        "agreement": exported["label_agreement_with_qat"],
+    }
+    near = exported.get("parity_with_its_palettes", qat_parity)
     measured = gate.Measured(
         size_bytes=exported["size_bytes"],
         exported=_accuracy(chosen["test"]),
         teacher=_accuracy(teacher),
         memory_bytes=found["executor_peak_memory_bytes"],
-        feature_deviation=exported["feature_deviation_from_qat"],
-        agreement=exported["label_agreement_with_qat"],
+        feature_deviation=near["deviation"],
+        agreement=near["agreement"],
+        held_by="QAT" if near is qat_parity else "the palettised student",
+        agreement_with_qat=qat_parity["agreement"],
     )
     lines = gate.gate(measured, run.config.gate, run.places.report)
     if not of.name:
@@ -195,14 +202,9 @@ def _features_path(run: Run) -> Path:
     return run.folder("export-base") / "features.npz"
 
 
-def key(of: LabelledSet, split: str) -> str:
-    """Return the name of a split's features in the file that keeps them."""
-    return f"{of.name}.{split}" if of.name else split
-
-
 def _features(run: Run, package: Path, contract: FeatureContract) -> dict[str, Float32]:
     source = Features(package, run.tokenizer, contract)
-    kept = {(of.name, split): _kept(run, of, split) for of in run.sets for split in SPLITS}
+    kept = {(of.name, split): kept_rows(run, of, split) for of in run.sets for split in SPLITS}
     progress = Progress("features by our runtime", sum(-(-len(rows) // _BATCH) for rows in kept.values()))
 
     def advance(_done: int, _total: int) -> None:
@@ -218,7 +220,7 @@ def _features(run: Run, package: Path, contract: FeatureContract) -> dict[str, F
     return found
 
 
-def _kept(run: Run, of: LabelledSet, split: str) -> list[int]:
+def kept_rows(run: Run, of: LabelledSet, split: str) -> list[int]:
     """Return the rows of a split that are run through the exported base: all but for a cap on training rows."""
     return drawn(len(of.splits[split].texts), run.config.head_rows if split == "train" else 0, run.config.seed)
 

@@ -108,7 +108,7 @@ def general(run: Run) -> dict[str, Any]:
     counts = counts.to(table.device)
     kept = initialise_embeddings(student, table, counts, run.tokenizer.pad_id)
     path = run.folder("distil-general") / "model.pt"
-    _, facts = distil_general(tutor, student, ids, run.config.general, run.config.seed, run.tokenizer.pad_id, path)
+    _, facts = distil_general(tutor, student, ids, run.config.general, run.student_seed, run.tokenizer.pad_id, path)
     return {"embedding_variance_kept": kept, **facts}
 
 
@@ -126,22 +126,21 @@ def task(run: Run) -> dict[str, Any]:
     pair = load_pair(run, "distil-general")
     inputs = _task_inputs(run, run.config.task)
     path = run.folder("distil-task") / "model.pt"
-    facts = distil_task(pair[0], pair[1], inputs, run.config.task, run.config.seed, path, "distil-task")
+    facts = distil_task(pair[0], pair[1], inputs, run.config.task, run.student_seed, path, "distil-task")
     counts = {"rows": len(inputs.train.rows.ids), "answered": inputs.answered}
     return {**counts, **facts, **_student_scores(run, pair[0])}
 
 
 def quantise(run: Run) -> dict[str, Any]:
     """Go on with every large weight on the int8 grid."""
-    run.needed("distil-task")
+    before = {split: run.needed("distil-task")[split] for split in ("dev", "test")}
     student, matching = load_pair(run, "distil-task")
-    before = _student_scores(run, student)
     count = qat.attach(student)
     after = _student_scores(run, student)
     inputs = _task_inputs(run, run.config.qat)
     path = run.folder("qat") / "model.pt"
-    facts = distil_task(student, matching, inputs, run.config.qat, run.config.seed + 1, path, "qat")
-    scores = _student_scores(run, student)
+    facts = distil_task(student, matching, inputs, run.config.qat, run.student_seed + 1, path, "qat")
+    scores = _student_scores(run, student) if run.config.qat.epochs else after
     return {"matrices": count, "fp32": before, "rounded_without_training": after, **facts, **scores}
 
 
@@ -180,7 +179,7 @@ def _task_inputs(run: Run, config: TaskConfig) -> TaskInputs:
     scored = [(joined(*rows), span) for rows, span in zip(parts, spans, strict=True)]
     mixture = Mixture.of(scored, run.config.data.sampling_temperature)
     answers = _answers(run, mixture.rows, asked, bool(config.hidden_weight or config.attention_weight))
-    if run.config.ngram.share:
+    if run.config.ngram.share and config.epochs:
         answers = replace(answers, logits=_joint_logits(run, parts, spans, answers.logits))
     return TaskInputs(mixture, answers, len(asked), run.scored("dev"), run.tokenizer.pad_id, run.mask_id)
 

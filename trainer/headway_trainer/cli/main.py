@@ -1,7 +1,7 @@
 """The command line of the trainer: `python -m headway_trainer CONFIG.toml`, also mounted as `headway train`.
 
-`headway train CONFIG.toml` runs, `headway train report` and `headway train import` look and prepare. Everything heavy
-is imported inside the commands, so that help is quick and a report needs no torch.
+`headway train CONFIG.toml` runs, `headway train ablate` varies, `headway train report` and `headway train import` look
+and prepare. Everything heavy is imported inside the commands, so that help is quick and a report needs no torch.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ import typer
 from typer.core import TyperGroup
 
 from headway.contract.errors import RefusedError
+from headway_trainer.cli.ablate import ablate
 from headway_trainer.cli.head import head
 from headway_trainer.cli.importing import import_files
 from headway_trainer.cli.report import report as report_runs
@@ -150,3 +151,4 @@ def _forget(folder: Path, step: str) -> None:
 app.command("head")(head)
 app.command("report")(report_runs)
 app.command("import")(import_files)
+app.command("ablate")(ablate)

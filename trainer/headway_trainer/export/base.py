@@ -64,17 +64,19 @@ def export_base(student: Student, to: Path, lexicon: Lexicon | None = None, *, h
     package = quantised(converted(student.eval(), lexicon, half=half))
     package.save(str(to))
     found = dequantised(to)
-    expected = {name: qat.on_grid(module.weight.detach()).numpy() for name, module in _matrices(student, lexicon)}
+    expected = {name: qat.on_grid(module.weight.detach()).numpy() for name, module in matrices(student, lexicon)}
     if half:
         _compare_half(found, expected)
     else:
         _compare(found, expected)
     size = sum(path.stat().st_size for path in to.rglob("*") if path.is_file())
-    return ExportedBase(size, len(found), _operations(package))
+    return ExportedBase(size, len(found), operations(package))
 
 
-def _matrices(student: Student, lexicon: Lexicon | None) -> list[tuple[str, Any]]:
-    found: list[tuple[str, Any]] = list(qat.quantised_modules(student.backbone))
+def matrices(student: Student, lexicon: Lexicon | None) -> list[tuple[str, Any]]:
+    """Return the modules whose weight is compressed in the package, by name."""
+    held = qat.quantised_modules(student.backbone)
+    found: list[tuple[str, Any]] = [(name, module) for name, module in held if student.config.carries(name)]
     if lexicon is not None and lexicon.table.weight.numel() > qat.SMALLEST_QUANTISED:
         found.append(("lexicon", lexicon.table))
     return found
@@ -177,7 +179,8 @@ def mismatch(why: str) -> RefusedError:
     )
 
 
-def _operations(package: Any) -> dict[str, int]:
+def operations(package: Any) -> dict[str, int]:
+    """Return how many operations of each type coremltools' package holds."""
     counts: dict[str, int] = {}
     block = package.get_spec().mlProgram.functions["main"]
     for specialisation in block.block_specializations.values():

@@ -6,6 +6,7 @@ with what was asked for, bit for bit, as in `export.base`.
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -21,7 +22,17 @@ from numpy.typing import NDArray
 from headway.coreml.package import Package
 from headway_trainer import qat
 from headway_trainer.compress import Bits, Matrix
-from headway_trainer.export.base import MATRIX_USERS, converted, dequantised, large_constants, mismatch, quantised
+from headway_trainer.export.base import (
+    MATRIX_USERS,
+    ExportedBase,
+    converted,
+    dequantised,
+    large_constants,
+    matrices,
+    mismatch,
+    operations,
+    quantised,
+)
 from headway_trainer.export.palette import Palette, palette
 from headway_trainer.models.lexicon import Lexicon
 from headway_trainer.models.student import Student
@@ -34,6 +45,7 @@ class FloatProgram:
 
     def __init__(self, student: Student, lexicon: Lexicon | None = None) -> None:
         """Convert a student with latent weights, that is after `qat.detach`, and the lexicon it carries."""
+        self._student, self._lexicon = student, lexicon
         self._package = converted(student.eval(), lexicon)
         self._palettes: dict[tuple[str, int], Palette] = {}
         users = large_constants(self._package)
@@ -54,8 +66,8 @@ class FloatProgram:
         """Write the program with float32 weights."""
         self._package.save(str(to))
 
-    def export(self, bits: Mapping[str, Bits], to: Path) -> int:
-        """Write the program with so many bits for each matrix and return its bytes.
+    def export(self, bits: Mapping[str, Bits], to: Path) -> ExportedBase:
+        """Write the program with so many bits for each matrix.
 
         Raises `RefusedError` (`train.parity`) unless the package holds what was asked for in every bit.
         """
@@ -71,7 +83,25 @@ class FloatProgram:
             package = quantised(package)
         package.save(str(to))
         _check(to, {name: self.rounded(name, width) for name, width in bits.items()})
-        return sum(path.stat().st_size for path in to.rglob("*") if path.is_file())
+        size = sum(path.stat().st_size for path in to.rglob("*") if path.is_file())
+        return ExportedBase(size, sum(width == 8 for width in bits.values()), operations(package))
+
+    def holding(self, bits: Mapping[str, Bits]) -> tuple[Student, Lexicon | None]:
+        """Return copies of student and lexicon with the weights that a package of these bits gives back.
+
+        Raises `RefusedError` (`train.parity`) if a matrix of the student is not in the program.
+        """
+        student, lexicon = copy.deepcopy((self._student, self._lexicon))
+        left = dict(self.weights)
+        for module_name, module in matrices(student, lexicon):
+            own = module.weight.detach().numpy()
+            name = next((name for name, value in left.items() if np.array_equal(value, own)), None)
+            if name is None:
+                raise mismatch(f"{module_name} is not in the program bit for bit")
+            del left[name]
+            with torch.no_grad():
+                module.weight.copy_(torch.from_numpy(self.rounded(name, bits[name])))
+        return student, lexicon
 
     def rounded(self, name: str, bits: Bits) -> Float32:
         """Return a matrix as so many bits give it back."""

@@ -32,10 +32,11 @@ def estimated(config: StudentConfig, vocabulary: int, lexicon: tuple[int, int] =
     with torch.device("meta"):
         backbone = Student(config, 2, vocabulary, 0).backbone
     matrices = {id(module.weight) for _, module in qat.quantised_modules(backbone)}
-    size = _PROGRAM_BYTES + config.layers * _LAYER_BYTES
-    for parameter in backbone.parameters():
+    size = _PROGRAM_BYTES + config.pooled_layer * _LAYER_BYTES
+    carried = [parameter for name, parameter in backbone.named_parameters() if config.carries(name)]
+    for parameter in carried:
         rounded = id(parameter) in matrices
         size += parameter.numel() + 5 * parameter.shape[0] if rounded else 4 * parameter.numel()
     buckets, labels = lexicon
     size += buckets * (labels + 5)
-    return Weight(sum(parameter.numel() for parameter in backbone.parameters()) + buckets * labels, size)
+    return Weight(sum(parameter.numel() for parameter in carried) + buckets * labels, size)

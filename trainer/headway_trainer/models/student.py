@@ -15,6 +15,8 @@ from torch import Tensor, nn
 from torch.nn import functional
 from transformers import MobileBertConfig, MobileBertModel
 
+from headway.contract.errors import RefusedError
+
 Pooling = Literal["mean", "cls", "both", "mean_max"]
 """Mean over the tokens, the first token, first token then mean, or mean then maximum over the tokens."""
 
@@ -31,7 +33,12 @@ HALF_PAD_EMBEDDING = 2.0**-12
 
 @dataclass(frozen=True, slots=True)
 class StudentConfig:
-    """Geometry; `max_length` is the tokens every exported text is padded to, `dropout` the classifier's."""
+    """Geometry; `max_length` is the tokens every exported text is padded to, `dropout` the classifier's.
+
+    Features are pooled from the states after `feature_layer`, the last one if it is not given: layers above it still
+    follow the teacher, but are not part of the exported base. `seed` draws first weights and batches of the student
+    alone, so that several students share a teacher; without it the run's seed does.
+    """
 
     layers: int = 4
     hidden: int = 512
@@ -44,6 +51,27 @@ class StudentConfig:
     pooling: Pooling = "mean"
     max_length: int = 64
     dropout: float = 0.1
+    feature_layer: int | None = None
+    seed: int | None = None
+
+    def __post_init__(self) -> None:
+        """Refuse a layer that is not there. Raises `RefusedError` (`train.config`)."""
+        if self.feature_layer is not None and not 1 <= self.feature_layer <= self.layers:
+            raise RefusedError(
+                "train.config",
+                f"The configuration cannot be used: student: feature_layer: it must be from 1 to {self.layers}.",
+                hint="Correct that key and start again.",
+            )
+
+    @property
+    def pooled_layer(self) -> int:
+        """The layer whose states are pooled, counted from 1."""
+        return self.feature_layer or self.layers
+
+    def carries(self, name: str) -> bool:
+        """Whether the exported base carries the backbone's parameter or module of this name."""
+        above = range(self.pooled_layer, self.layers)
+        return not name.startswith(tuple(f"encoder.layer.{index}." for index in above))
 
     @property
     def feature_dimension(self) -> int:
@@ -77,7 +105,7 @@ class Student(nn.Module):
         """Run integer ids and mask [n, t], t at most `max_length`."""
         mask = attention_mask.to(torch.float32)
         hidden, attentions = self._encode(input_ids, mask)
-        features = pool(hidden[-1], mask, self.config.pooling)
+        features = pool(hidden[self.config.pooled_layer], mask, self.config.pooling)
         return StudentOutput(features, self.classifier(self.dropout(features)), hidden, attentions)
 
     def _encode(self, input_ids: Tensor, mask: Tensor) -> tuple[tuple[Tensor, ...], tuple[Tensor, ...]]:

@@ -28,12 +28,16 @@ class Curve:
 
 @dataclass(frozen=True, slots=True)
 class RunFacts:
-    """One run: the folder's name, its configuration with digest, the facts of each step done, in order."""
+    """One run: the folder's name, its configuration with digest, the facts of each step done, in order.
+
+    `ablation` is the table of its variants, if some were run.
+    """
 
     name: str
     digest: str
     config: Json
     steps: Mapping[str, Json]
+    ablation: Json | None = None
 
     @property
     def title(self) -> str:
@@ -69,7 +73,9 @@ def read_run(folder: Path) -> RunFacts:
     known = {path.parent.name: path for path in folder.glob("*/facts.json")}
     names = [step for step in ORDER if step in known] + sorted(set(known) - set(ORDER))
     steps = {name: _read(known[name]) for name in names}
-    return RunFacts(folder.resolve().name, str(held.get("digest", "")), held.get("config", {}), steps)
+    table = folder / "ablation" / "ablation.json"
+    ablation = _read(table) if table.exists() else None
+    return RunFacts(folder.resolve().name, str(held.get("digest", "")), held.get("config", {}), steps, ablation)
 
 
 def _read(path: Path) -> dict[str, Any]:

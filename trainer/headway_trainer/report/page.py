@@ -20,6 +20,7 @@ from headway_trainer.report.accuracies import accuracies_svg
 from headway_trainer.report.confusion import confusion_svg
 from headway_trainer.report.curves import curve_svg
 from headway_trainer.report.facts import RunFacts
+from headway_trainer.report.forest import answering, changed_text, difference_pair, forest_svg, share_text, size_text
 from headway_trainer.report.frontier import candidates, latency_svg, size_svg
 from headway_trainer.report.standings import TEACHER, best_heads, heads, pooled, standings
 from headway_trainer.report.words import SPLITS, STEPS, VERDICTS, Pair, gate_text, metric_pair, word
@@ -41,6 +42,11 @@ def render(runs: Sequence[RunFacts]) -> str:
         verdict=lambda name: both(word(VERDICTS, name)),
         split=lambda name: both(word(SPLITS, name)),
         gate_text=lambda text: both(gate_text(text)),
+        apart=lambda found: both(difference_pair(found)),
+        share=share_text,
+        changed=changed_text,
+        size=size_text,
+        answering=lambda table: both(answering(table)),
         duration=duration,
     )
     compared = candidates(runs)
@@ -146,6 +152,8 @@ def _view(run: RunFacts) -> dict[str, Any]:
         "waivers": waivers,
         "prepared": run.steps.get("prepare", {}),
         "made_with": next((facts["made_with"] for facts in run.steps.values() if "made_with" in facts), {}),
+        "forest": Markup(forest_svg(run.ablation).render()) if run.ablation else "",
+        "ablation": run.ablation or {},
         "config": json.dumps(run.config, ensure_ascii=False, indent=2),
     }
 

@@ -36,6 +36,12 @@ VERDICTS: dict[str, Pair] = {
     "not evidenced": ("not evidenced", "未证明"),
 }
 
+DIFFERENCES: dict[str, Pair] = {
+    "better": ("better", "更好"),
+    "worse": ("worse", "更差"),
+    "not distinguishable": ("not distinguishable", "无法区分"),
+}
+
 SPLITS: dict[str, Pair] = {"train": ("train", "训练集"), "dev": ("dev", "开发集"), "test": ("test", "测试集")}
 
 
@@ -55,6 +61,8 @@ _IN_CHINESE = (
     (" points below ", " 个百分点，低于 "),
     ("features within ", "特征偏差不超过 "),
     (" of QAT, ", "（对 QAT），标签一致 "),
+    (" of the palettised student, ", "（对调色板学生模型），标签一致 "),
+    (" % of the labels of QAT", " % 与 QAT 标签相同"),
     (" equal labels", ""),
     (" points", " 个百分点"),
     ("no device report", "没有设备报告"),
