@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import socket
 import sys
 
+from headway.contract.errors import RefusedError
 from headway_server.app import make_ports
 from headway_server.catalog import tokens
 from headway_server.db.engine import SqlDatabase, reach
@@ -34,8 +36,28 @@ def prepare(settings: Settings) -> tuple[Ports, str | None]:
 
 
 def run(settings: Settings) -> None:
-    """Serve until told to stop: SIGTERM finishes open requests first, SIGINT does not wait for them."""
+    """Serve until told to stop: SIGTERM finishes open requests first, SIGINT does not wait for them.
+
+    Raises:
+        RefusedError: code ``cannot_listen``, before anything was made or migrated.
+    """
+    _check_address(settings.host, settings.port)
     _, token = prepare(settings)
     if token is not None:
         print(f"Admin token (shown this once): {token}", file=sys.stderr, flush=True)
     Service(settings).run()
+
+
+def _check_address(host: str, port: int) -> None:
+    try:
+        family, kind, protocol, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
+        with socket.socket(family, kind, protocol) as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            probe.bind(address)
+    except OSError as error:
+        raise RefusedError(
+            "cannot_listen",
+            f"Cannot listen on {host}:{port} ({error.strerror}).",
+            hint="Stop what listens there, or choose another --port (or --host).",
+            kind="conflict",
+        ) from error

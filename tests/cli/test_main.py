@@ -5,12 +5,15 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
+from string import ascii_uppercase
+from typing import Any
 
 import pytest
 
 from headway.cli import settings
-from headway.cli.main import GROUPS, run
+from headway.cli.main import GROUPS, load_group, run
 from headway.contract.errors import HeadwayError, RefusedError, TransferError, UntrustedError
 from headway.contract.problems import exit_code_of
 
@@ -97,3 +100,51 @@ def test_a_missing_setting_says_all_ways_to_give_it(tmp_path: Path) -> None:
     with pytest.raises(RefusedError, match="app is not set") as raised:
         effective.need("app")
     assert all(way in raised.value.hint for way in ("--app", "HEADWAY_APP", "headway.toml"))
+
+
+def test_what_the_system_refuses_is_one_sentence(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "file").touch()
+    bundle = tmp_path / "bundle"
+    bundle.mkdir()
+    assert run(["poll", "--bundle", str(bundle), "--store", str(tmp_path / "file")]) == 1
+    told = capsys.readouterr().err
+    assert told.startswith(f"Error [cannot_write]: Cannot use {tmp_path / 'file'} (File exists).\nHint: ")
+    assert "Traceback" not in told
+
+
+def commands(command: Any, path: tuple[str, ...]) -> Iterator[tuple[tuple[str, ...], Any]]:
+    """Every command of the program with its words, groups included."""
+    yield path, command
+    for name, child in getattr(command, "commands", {}).items():
+        yield from commands(child, (*path, name))
+
+
+def every_command() -> list[tuple[tuple[str, ...], Any]]:
+    return [found for group in GROUPS if group != "train" for found in commands(load_group(group), (group,))]
+
+
+def test_an_option_means_the_same_wherever_it_stands() -> None:
+    told: dict[str, set[str]] = {}
+    for _, command in every_command():
+        for parameter in command.params:
+            for flag in getattr(parameter, "opts", ()):
+                if flag in ("--url", "--token", "--app", "--keys", "--channel", "--json", "--dry-run", "--data-dir"):
+                    told.setdefault(flag, set()).add(parameter.help)
+    told["--app"].discard("Only for this app; without it, for all.")  # of `server create-token`, on the machine itself
+    told["--json"].discard("Print the summary as JSON.")
+    told["--dry-run"].discard("Only say what would go.")
+    assert {flag: len(texts) for flag, texts in told.items()} == dict.fromkeys(told, 1)
+
+
+def test_every_command_and_every_parameter_says_what_it_is() -> None:
+    lacking = []
+    for path, command in every_command():
+        lacking += [path] if not command.help else []
+        for parameter in command.params:
+            if not getattr(parameter, "help", None):
+                lacking.append((*path, parameter.name))
+            if parameter.param_type_name == "argument" and not (parameter.metavar or "").startswith(
+                tuple(ascii_uppercase)
+            ):
+                lacking.append((*path, parameter.name, "has no placeholder in capitals"))
+    assert lacking == []

@@ -6,10 +6,11 @@ import json
 
 import httpx2
 import pytest
+from stamina.instrumentation import set_on_retry_hooks
 
 from headway.contract.errors import IncompatibleError, RefusedError, TransferError, UntrustedError
 from headway.contract.problems import problem_of
-from headway.publisher.http import ApiClient, Retries
+from headway.publisher.http import ApiClient, Retries, tell_retries
 from headway.publisher.registry import Registry
 
 FAST = Retries(attempts=3, wait_initial_s=0.0, wait_max_s=0.0, timeout_s=5.0)
@@ -174,3 +175,15 @@ def test_who_cannot_be_reached_is_named_without_what_may_be_secret():
     signed = ApiClient("", None, transport=Answers(LOST))
     with pytest.raises(TransferError, match=r"^https://bucket\.invalid cannot"):
         signed.send("PUT", "https://user:pw@bucket.invalid/a?signature=abc", repeatable=False)
+
+
+def test_a_repeat_is_told_to_whoever_asked_and_not_printed(capsys):
+    told = []
+    tell_retries(lambda why, wait_s: told.append((why, wait_s >= 0)))
+    try:
+        api, _ = client(LOST, ok())
+        api.send("GET", "v1/x")
+    finally:
+        set_on_retry_hooks(None)
+    assert told == [("http://registry.invalid cannot be reached (lost).", True)]
+    assert capsys.readouterr() == ("", "")

@@ -133,3 +133,15 @@ def test_commands(tmp_path: Path) -> None:
     data[1] = str(tmp_path / "restored")
     run("restore", str(tmp_path / "b.tar"))
     run("doctor", "--repair")
+
+
+def test_a_port_that_is_taken(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    from headway.cli.main import run
+
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = taken.getsockname()[1]
+        assert run(["server", "run", "--data-dir", str(tmp_path / "data"), "--port", str(port)]) == 6
+    assert "Error [cannot_listen]: Cannot listen on 127.0.0.1" in capsys.readouterr().err
+    assert not (tmp_path / "data").exists()

@@ -2,41 +2,43 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
+from headway.cli.arguments import BadArgument, permyriad, release_of, stage_of
+from headway.cli.options import AsJson, Release, There, reaching
 from headway.cli.output import note, print_json, print_table
-from headway.cli.registry import App, AsJson, BaseId, Channel, Token, Url, connect, effective, only_base_id, release_of
 from headway.contract.digests import Digest, parse_digest
 from headway.contract.errors import RefusedError
 
 if TYPE_CHECKING:
+    from headway.contract.channel import ChannelDocument
     from headway.publisher.registry import Registry
 
 app = typer.Typer(
     help="Offer releases on channels, recall them, stop personalising.", no_args_is_help=True, add_completion=False
 )
 
-Reference = Annotated[str, typer.Argument(metavar="NAME@RELEASE", help="The release.")]
+Directive = Literal["allow", "hold", "discard"]
 
 
 @app.command()
+@reaching("base_id", "channel")
 def show(
-    base_id: BaseId = None,
-    channel: Channel = None,
-    url: Url = None,
-    token: Token = None,
-    app_name: App = None,
+    there: There,
     as_json: AsJson = False,
 ) -> None:
-    """Show what a channel says now."""
-    chosen = effective(url=url, token=token, app=app_name, channel=channel)
-    with connect(chosen) as registry:
-        document = registry.channel(chosen.need("channel"), only_base_id(registry, base_id))
+    """Show what a channel says now: its offers, what it recalls, which heads may be trained, how often to poll."""
+    with there.registry() as registry:
+        document = registry.channel(there.channel, there.base_id(registry))
     if as_json:
         print_json(document.to_json())
         return
+    _show(document)
+
+
+def _show(document: ChannelDocument) -> None:
     rows = [
         (
             f"{offer.name}@{offer.release}",
@@ -44,142 +46,119 @@ def show(
             f"{offer.rollout.permyriad / 100:g} %",
             ",".join(offer.rollout.pins) or "-",
             ",".join(offer.rollout.excludes) or "-",
-            document.directive(offer.name),
         )
         for offer in document.offers
     ]
-    print_table(rows, ("release", "state", "share", "pins", "excludes", "personalise"))
-    for recall in document.recalls:
-        note(f"Recalled: {recall.digest} ({recall.reason})")
+    print_table(rows, ("release", "state", "share", "pins", "excludes"))
+    if document.recalls:
+        typer.echo("")
+        print_table([(recall.digest, recall.reason) for recall in document.recalls], ("recalled", "why"))
+    if document.personalise:
+        typer.echo("")
+        print_table(sorted(document.personalise.items()), ("head", "personalise"))
+    note(f"Devices poll every {document.poll_after_s} s; what is not listed may be trained.")
 
 
 @app.command()
+@reaching("base_id", "channel")
 def offer(
-    reference: Reference,
-    share: Annotated[float, typer.Option(min=0, max=100, help="Percent of devices.")] = 100.0,
+    there: There,
+    reference: Release,
+    share: Annotated[float | None, typer.Option(help="Percent of devices.", show_default="100")] = None,
     stage: Annotated[
         list[str] | None, typer.Option(help="PERCENT:SOAK_SECONDS:MIN_CONFIRMED; repeat it for a schedule.")
     ] = None,
     pin: Annotated[list[str] | None, typer.Option(help="A group that always gets it.")] = None,
     exclude: Annotated[list[str] | None, typer.Option(help="A group that never gets it.")] = None,
-    base_id: BaseId = None,
-    channel: Channel = None,
-    url: Url = None,
-    token: Token = None,
-    app_name: App = None,
     as_json: AsJson = False,
 ) -> None:
     """Offer a release: to everyone, to a share, or in stages that advance on confirmed health.
 
     Raising the share only ever adds devices.
     """
+    if share is not None and stage:
+        raise BadArgument(
+            "share_or_stages",
+            "There are both --share and --stage.",
+            hint="Give the first stage the share to begin with.",
+        )
     schedule = [stage_of(text) for text in stage or ()]
-    chosen = effective(url=url, token=token, app=app_name, channel=channel)
+    whole = permyriad(100 if share is None else share)
     release = release_of(reference)
-    with connect(chosen) as registry:
+    with there.registry() as registry:
         rollout = registry.offer(
-            chosen.need("channel"),
-            only_base_id(registry, base_id),
+            there.channel,
+            there.base_id(registry),
             release.name,
             release.number,
-            permyriad=None if schedule else round(share * 100),
+            permyriad=None if schedule else whole,
             schedule=schedule,
             pins=pin or (),
             excludes=exclude or (),
         )
-    note(f"{reference} is offered on {chosen.channel.value} to {rollout['permyriad'] / 100:g} % of devices.")
+    note(f"{reference} is offered on {there.channel} to {rollout['permyriad'] / 100:g} % of devices.")
     if as_json:
         print_json({"schema": 1, "rollout": rollout})
     else:
         typer.echo(rollout["id"])
 
 
-def stage_of(text: str) -> dict[str, int]:
-    """``5:86400:20`` as a stage: 5 % of devices, for a day at least, until 20 confirmed.
-
-    Raises:
-        RefusedError: code ``bad_schedule``.
-    """
-    try:
-        percent, soak_s, confirmed = text.split(":")
-        return {"permyriad": round(float(percent) * 100), "soak_s": int(soak_s), "min_confirmed": int(confirmed)}
-    except ValueError as error:
-        raise RefusedError(
-            "bad_schedule",
-            f"{text!r} is not a stage.",
-            hint="Write PERCENT:SOAK_SECONDS:MIN_CONFIRMED, for example 5:86400:20.",
-        ) from error
-
-
 @app.command()
+@reaching("base_id", "channel")
 def yank(
-    reference: Reference,
-    base_id: BaseId = None,
-    channel: Channel = None,
-    url: Url = None,
-    token: Token = None,
-    app_name: App = None,
+    there: There,
+    reference: Release,
 ) -> None:
     """Stop offering a release; devices that have it keep it."""
-    chosen = effective(url=url, token=token, app=app_name, channel=channel)
     release = release_of(reference)
-    with connect(chosen) as registry:
-        registry.yank(chosen.need("channel"), only_base_id(registry, base_id), release.name, release.number)
-    note(f"{reference} is no longer offered on {chosen.channel.value}.")
+    with there.registry() as registry:
+        registry.yank(there.channel, there.base_id(registry), release.name, release.number)
+    note(f"{reference} is no longer offered on {there.channel}.")
 
 
 @app.command()
+@reaching("base_id", "channel")
 def recall(
+    there: There,
     head: Annotated[str, typer.Argument(metavar="NAME@RELEASE|sha256:…", help="The head to leave.")],
     reason: Annotated[str, typer.Option("--reason", help="Why, in one sentence; devices report it back.")],
-    base_id: BaseId = None,
-    channel: Channel = None,
-    url: Url = None,
-    token: Token = None,
-    app_name: App = None,
 ) -> None:
     """Order devices off a head, whichever number it has."""
-    chosen = effective(url=url, token=token, app=app_name, channel=channel)
-    with connect(chosen) as registry:
-        base = only_base_id(registry, base_id)
+    with there.registry() as registry:
+        base = there.base_id(registry)
         digest = parse_digest(head) if head.startswith("sha256:") else _digest(registry, head, base)
-        new = registry.recall(chosen.need("channel"), base, digest, reason)
-    note(f"{head} is {'now' if new else 'already'} recalled on {chosen.channel.value}.")
+        new = registry.recall(there.channel, base, digest, reason)
+    note(f"{head} is {'now' if new else 'already'} recalled on {there.channel}.")
 
 
 @app.command()
+@reaching("base_id", "channel")
 def personalise(
+    there: There,
     name: Annotated[str, typer.Argument(help="The head's name.")],
     directive: Annotated[
-        str, typer.Argument(help="allow, hold (train no more) or discard (also leave personal ones).")
+        Directive, typer.Argument(help="allow, hold (train no more) or discard (also leave personal ones).")
     ],
-    base_id: BaseId = None,
-    channel: Channel = None,
-    url: Url = None,
-    token: Token = None,
-    app_name: App = None,
 ) -> None:
     """Say whether devices may train a head on their own samples."""
-    chosen = effective(url=url, token=token, app=app_name, channel=channel)
-    with connect(chosen) as registry:
-        registry.personalise(chosen.need("channel"), only_base_id(registry, base_id), name, directive)
-    note(f"Personalising {name} on {chosen.channel.value}: {directive}.")
+    with there.registry() as registry:
+        base = there.base_id(registry)
+        if not any(record["base_id"] == base for record in registry.heads(name)):
+            note(f"There is no head {name} on {base} yet; this will count once there is.")
+        registry.personalise(there.channel, base, name, directive)
+    note(f"Personalising {name} on {there.channel}: {directive}.")
 
 
 @app.command("poll-interval")
+@reaching("base_id", "channel")
 def poll_interval(
+    there: There,
     seconds: Annotated[int, typer.Argument(min=1, help="Seconds between two polls of a device.")],
-    base_id: BaseId = None,
-    channel: Channel = None,
-    url: Url = None,
-    token: Token = None,
-    app_name: App = None,
 ) -> None:
     """Say how often devices poll."""
-    chosen = effective(url=url, token=token, app=app_name, channel=channel)
-    with connect(chosen) as registry:
-        registry.set_poll_interval(chosen.need("channel"), only_base_id(registry, base_id), seconds)
-    note(f"Devices on {chosen.channel.value} poll every {seconds} s.")
+    with there.registry() as registry:
+        registry.set_poll_interval(there.channel, there.base_id(registry), seconds)
+    note(f"Devices on {there.channel} poll every {seconds} s.")
 
 
 def _digest(registry: Registry, reference: str, base_id: str) -> Digest:

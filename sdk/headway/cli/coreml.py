@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from headway.cli.arguments import writable
+from headway.cli.options import AsJson
 from headway.cli.output import note, print_json, print_table
 
 if TYPE_CHECKING:
@@ -21,7 +23,6 @@ EXIT_INVALID = 3
 app = typer.Typer(name="coreml", no_args_is_help=True, help="Validate, inspect, run and train Core ML models on Linux.")
 
 Model = Annotated[Path, typer.Argument(help="A .mlmodel, a .mlpackage folder, or a zip of one.", metavar="MODEL")]
-AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
 
 @app.command()
@@ -55,6 +56,7 @@ def predict(
     from headway.coreml.arrays import read_arrays, write_arrays
     from headway.coreml.model import MLModel
 
+    writable(outputs)
     found = MLModel(model).predict(read_arrays(inputs))
     write_arrays(outputs, found)
     for name, values in found.items():
@@ -86,6 +88,7 @@ def update(
     from headway.coreml.update.switches import read_semantics
     from headway.coreml.update.task import MLUpdateTask
 
+    writable(out)
     chosen: dict[MLParameterKey, Any] = {
         MLParameterKey.epochs: epochs,
         MLParameterKey.miniBatchSize: mini_batch_size,

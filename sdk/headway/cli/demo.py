@@ -7,15 +7,12 @@ from typing import Annotated
 
 import typer
 
+from headway.cli.options import AsJson, Fixtures, Keep, Out, Quiet
+
 app = typer.Typer(help="The whole loop on real text: publish, roll out, personalise, recall.", add_completion=False)
 
-Out = Annotated[Path, typer.Option("--out", "-o", file_okay=False, help="Where registry, keys and report go.")]
 Devices = Annotated[int, typer.Option("--devices", "-n", min=6, max=45, help="How many simulated devices.")]
 Seed = Annotated[int, typer.Option("--seed", help="Equal seeds give equal people, weather and luck.")]
-Keep = Annotated[bool, typer.Option("--keep", help="Keep an earlier run: use the next free folder name.")]
-FixturesOption = Annotated[Path | None, typer.Option("--fixtures", help="The folder with base, heads and text.")]
-Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="No progress.")]
-AsJson = Annotated[bool, typer.Option("--json", help="Print the summary as JSON.")]
 
 
 @app.command()
@@ -24,7 +21,7 @@ def demo(
     devices: Devices = 24,
     seed: Seed = 7,
     keep: Keep = False,
-    fixtures: FixturesOption = None,
+    fixtures: Fixtures = None,
     quiet: Quiet = False,
     as_json: AsJson = False,
 ) -> None:
@@ -32,9 +29,9 @@ def demo(
 
     Everything listens on 127.0.0.1 only. The registry it leaves can be used afterwards.
     """
-    from headway.cli.rehearse import prepared, rehearse, tell
+    from headway.cli.rehearse import rehearse, tell
     from headway.fleet.scenario import demo_scenario
 
     scenario = demo_scenario(devices, seed)
-    folder = prepared(out, keep=keep)
-    tell(rehearse(scenario, folder, fixtures=fixtures, quiet=quiet), folder, as_json=as_json)
+    report, folder = rehearse(scenario, out, keep=keep, fixtures=fixtures, quiet=quiet)
+    tell(report, folder, as_json=as_json)

@@ -7,13 +7,14 @@ from dataclasses import fields
 import typer
 
 from headway.cli import settings
+from headway.cli.options import AsJson
 from headway.cli.output import print_json, print_table
 
 app = typer.Typer(help="Show the effective settings and where each comes from.")
 
 
-@app.callback(invoke_without_command=True)
-def show(as_json: bool = typer.Option(False, "--json", help="Print JSON.")) -> None:
+@app.command()
+def show(as_json: AsJson = False) -> None:
     """Show the effective settings and where each comes from."""
     effective = settings.load()
     rows = {f.name: getattr(effective, f.name) for f in fields(effective)}

@@ -6,8 +6,8 @@ from typing import Annotated
 
 import typer
 
+from headway.cli.options import AsJson, There, reaching
 from headway.cli.output import note, print_json, print_table
-from headway.cli.registry import App, AsJson, BaseId, Channel, Token, Url, connect, effective, only_base_id
 from headway.contract.compat import HostProfile
 from headway.contract.digests import parse_digest
 from headway.contract.errors import RefusedError
@@ -19,10 +19,11 @@ from headway.contract.versions import parse_version
 app = typer.Typer(help="Why would this device get, or not get, a release?")
 
 
-@app.callback(invoke_without_command=True)
+@app.command()
+@reaching("base_id", "channel")
 def show(
+    there: There,
     name: Annotated[str, typer.Option("--name", help="The head's name.")],
-    base_id: BaseId = None,
     base_version: Annotated[str | None, typer.Option(help="Version of the base in the app; default: newest.")] = None,
     os: Annotated[str, typer.Option("--os", help="System version.")] = "17.0",
     build: Annotated[int, typer.Option(help="App build.")] = 1,
@@ -38,19 +39,16 @@ def show(
         bool, typer.Option("--clock-behind", help="Its clock is behind by more than a day.")
     ] = False,
     chinese: Annotated[bool, typer.Option("--zh", help="Sentences in Chinese.")] = False,
-    channel: Channel = None,
-    url: Url = None,
-    token: Token = None,
-    app_name: App = None,
     as_json: AsJson = False,
 ) -> None:
     """Decide for a device profile exactly as the device would, and give every reason."""
-    chosen = effective(url=url, token=token, app=app_name, channel=channel)
-    with connect(chosen) as there:
-        base_id = only_base_id(there, base_id)
-        document = there.channel(chosen.need("channel"), base_id)
-        bases = [row for row in there.bases() if row["base_id"] == base_id]
-        rows = [row for row in there.heads(name) if row["base_id"] == base_id and row["state"] in ("live", "revoked")]
+    with there.registry() as registry:
+        base_id = there.base_id(registry)
+        document = registry.channel(there.channel, base_id)
+        bases = [row for row in registry.bases() if row["base_id"] == base_id]
+        rows = [
+            row for row in registry.heads(name) if row["base_id"] == base_id and row["state"] in ("live", "revoked")
+        ]
     heads = [HeadTarget.from_json(row["custom"]) for row in rows]
     digests = {head.release: head.head for head in heads}
     bases.sort(key=lambda row: parse_version(row["version"]))
@@ -64,7 +62,7 @@ def show(
         )
     profile = DeviceProfile(
         host=HostProfile(
-            app=chosen.need("app"),
+            app=there.app,
             base=parse_digest(base["package"]),
             contract=parse_digest(base["contract"]),
             os=parse_version(os, what="--os"),

@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from headway.cli.files import read_file, write_file
+from headway.cli.options import AsJson, There, reaching
 from headway.cli.output import note, print_json, print_table
-from headway.cli.registry import App, AsJson, Keys, Token, Url, connect, effective, key_folder, read_file, write_file
 
 if TYPE_CHECKING:
     from headway.publisher.registry import Registry
@@ -21,38 +22,33 @@ Role = Annotated[str, typer.Argument(help="root, targets, bases or heads-BASE_ID
 
 
 @app.command()
+@reaching("keys")
 def create(
+    there: There,
     base_id: Annotated[list[str], typer.Option("--base-id", help="A base that heads will be published for.")],
-    url: Url = None,
-    token: Token = None,
-    app_name: App = None,
-    keys: Keys = None,
     count: Annotated[int, typer.Option(min=1, max=9, help="Keys of root and of targets, each.")] = 3,
     threshold: Annotated[int, typer.Option(min=1, max=9, help="How many of them must sign.")] = 2,
 ) -> None:
     """Create an app: its keys here, its first signed metadata on the registry. Safe to repeat."""
     from headway.publisher.ceremonies import KeyPlan, create_app, embedded_root
 
-    chosen = effective(url=url, token=token, app=app_name, keys=keys)
-    folder = key_folder(chosen)
-    with connect(chosen) as registry:
+    folder = there.keys()
+    with there.registry() as registry:
         new = create_app(registry, folder, base_id, plan=KeyPlan(count, threshold))
-    note(f"{'Created' if new else 'Already created:'} the app {registry.app}. Keys: {folder.folder}.")
+    note(f"{'Created' if new else 'Already created:'} the app {registry.app}. Its keys are in {folder.folder}.")
     note("Move the root and targets keys to media that stay offline; daily publishing needs only 'publisher'.")
     note("Embed this root in the app:")
     typer.echo(str(embedded_root(folder)))
 
 
 @app.command()
-def show(
-    url: Url = None, token: Token = None, app_name: App = None, keys: Keys = None, as_json: AsJson = False
-) -> None:
+@reaching("keys")
+def show(there: There, as_json: AsJson = False) -> None:
     """Show every role, who holds it, and when it expires."""
     from headway.publisher.ceremonies import status
 
-    chosen = effective(url=url, token=token, app=app_name, keys=keys)
-    with connect(chosen) as registry:
-        rows = status(registry, key_folder(chosen))
+    with there.registry() as registry:
+        rows = status(registry, there.keys())
     if as_json:
         roles = [
             {
@@ -81,78 +77,68 @@ def show(
 
 
 @app.command()
+@reaching()
 def export(
+    there: There,
     out: Annotated[Path, typer.Argument(help="Where to write root.json.")],
-    url: Url = None,
-    token: Token = None,
-    app_name: App = None,
 ) -> None:
     """Write the newest root, to embed in the next build of the app."""
-    chosen = effective(url=url, token=token, app=app_name)
-    with connect(chosen) as registry:
+    with there.registry() as registry:
         write_file(out, registry.role("root"))
     note(f"Wrote {out}.")
 
 
 @app.command()
+@reaching("keys")
 def rotate(
+    there: There,
     name: Annotated[str, typer.Argument(help="A key's name, or the id of one that is lost.")],
-    url: Url = None,
-    token: Token = None,
-    app_name: App = None,
-    keys: Keys = None,
 ) -> None:
     """Replace a key by a new one in every role it holds. Safe to repeat; also after a loss or theft."""
     from headway.publisher.rotations import rotate_key
 
-    chosen = effective(url=url, token=token, app=app_name, keys=keys)
-    with connect(chosen) as registry:
-        new_name, new = rotate_key(registry, key_folder(chosen), name)
+    with there.registry() as registry:
+        new_name, new = rotate_key(registry, there.keys(), name)
     note(f"{name} is replaced by {new_name} ({new.public.keyid[:12]}…). Destroy the old key's file and its copies.")
     note("If it was stolen: `headway keys signed KEYID` lists what it vouched for, which devices keep until told.")
 
 
 @app.command("rotate-online")
-def rotate_online(url: Url = None, token: Token = None, app_name: App = None, keys: Keys = None) -> None:
+@reaching("keys")
+def rotate_online(there: There) -> None:
     """Give the registry new online keys, as after a break-in. If it was cut off, run it again."""
     from headway.publisher.rotations import rotate_online_keys
 
-    chosen = effective(url=url, token=token, app=app_name, keys=keys)
-    with connect(chosen) as registry:
-        rotate_online_keys(registry, key_folder(chosen))
+    with there.registry() as registry:
+        rotate_online_keys(registry, there.keys())
     note("Root and targets name new online keys; what the old ones sign is worthless from now on.")
 
 
 @app.command()
+@reaching("keys")
 def revoke(
+    there: There,
     keyid: Annotated[str, typer.Argument(help="The id of a publisher's key.")],
-    url: Url = None,
-    token: Token = None,
-    app_name: App = None,
-    keys: Keys = None,
 ) -> None:
     """Take a publisher's key out of every role, where others hold those roles too."""
     from headway.publisher.rotations import revoke_key
 
-    chosen = effective(url=url, token=token, app=app_name, keys=keys)
-    with connect(chosen) as registry:
-        revoke_key(registry, key_folder(chosen), keyid)
+    with there.registry() as registry:
+        revoke_key(registry, there.keys(), keyid)
         found = _vouched(registry, keyid)
     note(f"{keyid[:12]}… may sign nothing any more. What it signed before stays on devices until you order it off.")
     _tell_vouched(found)
 
 
 @app.command()
+@reaching()
 def signed(
+    there: There,
     keyid: Annotated[str, typer.Argument(help="The id of a publisher's key, also of one that is gone.")],
-    url: Url = None,
-    token: Token = None,
-    app_name: App = None,
     as_json: AsJson = False,
 ) -> None:
     """List the head releases that a key vouched for, and how to order each off devices."""
-    chosen = effective(url=url, token=token, app=app_name)
-    with connect(chosen) as registry:
+    with there.registry() as registry:
         found = _vouched(registry, keyid)
     if as_json:
         print_json({"schema": 1, "keyid": keyid, "releases": [asdict(one) for one in found]})
@@ -187,120 +173,109 @@ def _tell_vouched(found: tuple[Vouched, ...]) -> None:
 
 
 @app.command()
+@reaching("keys")
 def threshold(
+    there: There,
     role: Role,
     count: Annotated[int, typer.Argument(min=1, help="How many of its keys must sign.")],
-    url: Url = None,
-    token: Token = None,
-    app_name: App = None,
-    keys: Keys = None,
 ) -> None:
     """Change how many signatures a role needs."""
     from headway.publisher.rotations import change_threshold
 
-    chosen = effective(url=url, token=token, app=app_name, keys=keys)
-    with connect(chosen) as registry:
-        signed = change_threshold(registry, key_folder(chosen), role, count)
+    with there.registry() as registry:
+        signed = change_threshold(registry, there.keys(), role, count)
     note(f"{role} needs {count} signature(s) from version {signed.version} on.")
 
 
 @app.command()
+@reaching("keys")
 def delegate(
+    there: There,
     base_id: Annotated[str, typer.Argument(help="The new base.")],
-    url: Url = None,
-    token: Token = None,
-    app_name: App = None,
-    keys: Keys = None,
 ) -> None:
     """Let the publishers of bases sign heads on a new base."""
     from headway.publisher.ceremonies import delegate_base
 
-    chosen = effective(url=url, token=token, app=app_name, keys=keys)
-    with connect(chosen) as registry:
-        delegate_base(registry, key_folder(chosen), base_id)
+    with there.registry() as registry:
+        delegate_base(registry, there.keys(), base_id)
     note(f"Heads may now be published for {base_id}.")
 
 
 @app.command()
+@reaching("keys")
 def split(
+    there: There,
     base_id: Annotated[str, typer.Argument(help="The base whose heads to split.")],
     bins: Annotated[
         int | None,
         typer.Option("--bins", help="How many, a power of 2; 1 puts all back into one role.", show_default="as suits"),
     ] = None,
-    url: Url = None,
-    token: Token = None,
-    app_name: App = None,
-    keys: Keys = None,
 ) -> None:
     """Split the role of a base's heads into hash bins, so that a device downloads a small part of it."""
     from headway.contract.versions import parse_name
     from headway.publisher.head_roles import split_heads
     from headway.trust.client import utc_now
 
-    chosen = effective(url=url, token=token, app=app_name, keys=keys)
     base_id = parse_name(base_id, what="base id")
-    with connect(chosen) as registry:
-        count, signed = split_heads(registry, base_id, key_folder(chosen).all(), bins=bins, now=utc_now())
+    with there.registry() as registry:
+        count, signed = split_heads(registry, base_id, there.keys().all(), bins=bins, now=utc_now())
     state = "now" if signed.changed else "already"
     stand = "one role" if count == 1 else f"{count} bins"
     note(f"The heads of {base_id} are {state} in {stand} (version {signed.version}).")
 
 
 @app.command()
-def renew(role: Role, url: Url = None, token: Token = None, app_name: App = None, keys: Keys = None) -> None:
+@reaching("keys")
+def renew(there: There, role: Role) -> None:
     """Sign a role anew before it expires, without a change."""
     from headway.publisher.ceremonies import renew_any
 
-    chosen = effective(url=url, token=token, app=app_name, keys=keys)
-    with connect(chosen) as registry:
-        signed = renew_any(registry, key_folder(chosen), role)
+    with there.registry() as registry:
+        signed = renew_any(registry, there.keys(), role)
     note(f"{role} is now version {signed.version}.")
 
 
 @app.command()
+@reaching()
 def request(
+    there: There,
     role: Role,
     out: Annotated[Path, typer.Option("--out", help="Where to write the request.")],
-    url: Url = None,
-    token: Token = None,
-    app_name: App = None,
 ) -> None:
     """Write a role's renewal as a signing request, for holders who never see a network."""
     from headway.publisher.ceremonies import renewal_request
     from headway.trust.offline import describe
 
-    chosen = effective(url=url, token=token, app=app_name)
-    with connect(chosen) as registry:
+    with there.registry() as registry:
         asked = renewal_request(registry, role)
     write_file(out, asked.to_bytes())
     note(f"Wrote {out}: {describe(asked)}")
 
 
 @app.command()
+@reaching("keys", without=("app", "url", "token"))
 def sign(
-    request_file: Annotated[Path, typer.Argument(help="A signing request.")],
+    there: There,
+    request_file: Annotated[Path, typer.Argument(metavar="REQUEST", help="A signing request.")],
     key: Annotated[str, typer.Option("--key", help="The name of the key to sign with.")],
     out: Annotated[Path, typer.Option("--out", help="Where to write the signature.")],
-    keys: Keys = None,
 ) -> None:
     """Sign a request, offline. Says first what the signature will mean."""
     from headway.trust.offline import SigningRequest, answer, describe
 
     asked = SigningRequest.from_bytes(read_file(request_file))
     note(f"Signing {describe(asked)}")
-    signer = key_folder(effective(keys=keys)).load(key)
+    signer = there.keys().load(key)
     write_file(out, answer(asked, signer).to_bytes())
     note(f"Wrote {out}.")
 
 
 @app.command()
+@reaching(without=("app",))
 def merge(
+    there: There,
     request_file: Annotated[Path, typer.Argument(help="The signing request.")],
     signatures: Annotated[list[Path], typer.Argument(help="The signature files.")],
-    url: Url = None,
-    token: Token = None,
-    app_name: App = None,
 ) -> None:
     """Put signatures into a request and post the role."""
     from headway.trust.offline import DetachedSignature, SigningRequest
@@ -308,7 +283,6 @@ def merge(
 
     asked = SigningRequest.from_bytes(read_file(request_file))
     data = put_together(asked, [DetachedSignature.from_bytes(read_file(path)) for path in signatures])
-    chosen = effective(url=url, token=token, app=app_name or asked.app)
-    with connect(chosen) as registry:
+    with there.registry(asked.app) as registry:
         posted = registry.post_role(asked.role, data)
     note(f"{asked.role} is now version {posted.version}.")

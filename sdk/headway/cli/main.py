@@ -19,7 +19,7 @@ from headway.cli.output import explain_missing_extra, print_error
 from headway.contract.errors import HeadwayError
 from headway.contract.problems import exit_code_of
 
-EXIT_USAGE = 2
+EXIT_FAILED = 1
 EXIT_INTERRUPTED = 130
 
 
@@ -67,11 +67,12 @@ class LazyGroup(TyperGroup):
         """The real command, imported now."""
         name, command, rest = super().resolve_command(ctx, args)
         if name in GROUPS:
-            command = _load(name)
+            command = load_group(name)
         return name, command, rest
 
 
-def _load(name: str) -> Any:
+def load_group(name: str) -> Any:
+    """Import the group ``name`` of :data:`GROUPS`; raises ``missing_extra``."""
     group = GROUPS[name]
     try:
         module = importlib.import_module(group.module)
@@ -79,7 +80,17 @@ def _load(name: str) -> Any:
         raise explain_missing_extra(error, group.extra) from error
     command = typer.main.get_command(module.app)
     command.name = name
+    _capitalise(command)
     return command
+
+
+def _capitalise(command: Any) -> None:
+    """Write the placeholders of arguments in capitals, as in the documentation."""
+    for parameter in command.params:
+        if parameter.param_type_name == "argument" and not parameter.metavar:
+            parameter.metavar = parameter.name.upper().replace("_", "-")
+    for child in getattr(command, "commands", {}).values():
+        _capitalise(child)
 
 
 app = typer.Typer(
@@ -129,6 +140,12 @@ def run(arguments: list[str]) -> int:
         # The reader (head, less) has seen enough; point stdout elsewhere so that the exit flush stays silent.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
+    except OSError as error:
+        # A folder that is not there, a full disk: the system's own words, and no page of code.
+        from headway.cli.files import cannot_use
+
+        print_error(cannot_use(error.filename, error))
+        return EXIT_FAILED
     except Exception as error:
         if not _is_usage_error(error):
             raise

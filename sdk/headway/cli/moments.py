@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from datetime import UTC, datetime, timedelta
 
-from headway.contract.errors import RefusedError
+from headway.cli.arguments import BadArgument
 
 
 def moment(text: str, *, end: bool = True) -> int:
@@ -15,14 +15,14 @@ def moment(text: str, *, end: bool = True) -> int:
     a time without a zone is UTC.
 
     Raises:
-        RefusedError: code ``malformed_time``.
+        BadArgument: code ``malformed_time``.
     """
     try:
         if re.fullmatch(r"[0-9]{1,12}", text):
             return int(text)
         parsed = datetime.fromisoformat(text)
     except ValueError as error:
-        raise RefusedError(
+        raise BadArgument(
             "malformed_time",
             f"{text!r} is no day and no time.",
             hint="Write a day such as 2026-05-03, or a time such as 2026-05-03T12:00 (UTC).",

@@ -28,7 +28,7 @@ _EXTRA_OF_MODULE = {
     "flask_openapi": "server",
     "sqlalchemy": "server",
     "alembic": "server",
-    "granian": "server",
+    "gunicorn": "server",
     "boto3": "server",
     "structlog": "server",
     "pydantic_settings": "server",
@@ -44,11 +44,13 @@ def print_json(value: object) -> None:
 
 
 def print_table(rows: Iterable[Sequence[object]], headings: Sequence[str]) -> None:
-    """A plain aligned table on standard output."""
+    """A plain aligned table on standard output; one without rows says so beside it, on standard error."""
     table = [list(headings), *([str(cell) for cell in row] for row in rows)]
     widths = [max(len(row[i]) for row in table) for i in range(len(headings))]
     for row in table:
         sys.stdout.write("  ".join(c.ljust(w) for c, w in zip(row, widths, strict=True)).rstrip() + "\n")
+    if len(table) == 1:
+        note("(none)")
 
 
 def note(text: str) -> None:
@@ -72,8 +74,10 @@ def colour() -> bool:
 class Progress:
     """Progress of long work: one line that renews itself on a terminal, a line every few seconds elsewhere."""
 
-    def __init__(self, label: str, total: int | None = None, *, every_s: float = 5.0) -> None:
+    def __init__(self, label: str, total: int | None = None, *, unit: str = "", every_s: float = 5.0) -> None:
         self._label = label
+        self._unit = f" {unit}" if unit else ""
+        self._ended = False
         self._total = total
         self._every_s = every_s if not sys.stderr.isatty() else 0.1
         self._start = self._shown = time.monotonic()
@@ -81,14 +85,14 @@ class Progress:
     def update(self, done: int, detail: str = "") -> None:
         """Say how far it is; cheap enough to call for every item."""
         now = time.monotonic()
-        if now - self._shown < self._every_s and done != self._total:
+        if self._ended or (now - self._shown < self._every_s and done != self._total):
             return
-        self._shown = now
+        self._shown, self._ended = now, done == self._total
         elapsed = now - self._start
         rate = done / elapsed if elapsed > 0 else 0.0
-        left = f", {(self._total - done) / rate:.0f} s left" if self._total and rate > 0 else ""
+        left = f", {(self._total - done) / rate:.0f} s left" if self._total and rate > 0 and not self._ended else ""
         of = f"/{self._total}" if self._total else ""
-        text = f"{self._label}: {done}{of} ({rate:.1f}/s{left}) {detail}".rstrip()
+        text = f"{self._label}: {done}{of}{self._unit} ({rate:.1f}{self._unit}/s{left}) {detail}".rstrip()
         if sys.stderr.isatty():
             sys.stderr.write("\r\x1b[2K" + text + ("\n" if done == self._total else ""))
             sys.stderr.flush()

@@ -8,8 +8,8 @@ from typing import Annotated
 
 import typer
 
+from headway.cli.options import AsJson
 from headway.cli.output import note, print_json, print_table
-from headway.cli.registry import AsJson
 from headway.contract.errors import (
     DeviceStoreError,
     HeadwayError,
@@ -29,7 +29,7 @@ _FAMILIES: dict[str, type[HeadwayError]] = {
 }
 
 
-@app.callback(invoke_without_command=True)
+@app.command()
 def poll(
     bundle: Annotated[Path, typer.Option("--bundle", exists=True, file_okay=False, help="An app bundle folder.")],
     store: Annotated[Path, typer.Option("--store", help="The device's private folder; made if it is not there.")],
@@ -52,7 +52,7 @@ def poll(
         device.close()
     if as_json:
         print_json({"schema": 1, **asdict(result)})
-    else:
+    elif result.heads:
         rows = [(h.name, h.status, h.release or "-", ", ".join(h.reasons) or "-") for h in result.heads]
         print_table(rows, ("head", "result", "release", "why not newer"))
         note(f"{result.requests} requests, {result.received_bytes} bytes of metadata")

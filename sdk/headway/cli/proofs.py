@@ -6,9 +6,11 @@ from typing import Annotated, Any
 
 import typer
 
+from headway.cli.arguments import release_of
+from headway.cli.options import AsJson, There, reaching
 from headway.cli.output import note, print_json, print_table
-from headway.cli.registry import App, AsJson, Token, Url, connect, effective, release_of
 from headway.cli.releases import accuracy, moment, run_row
+from headway.contract.errors import RefusedError
 
 app = typer.Typer(help="Which head was proven on which base; prove it again.", no_args_is_help=True)
 
@@ -16,10 +18,10 @@ EXIT_NOT_PROVEN = 1
 
 
 @app.command("list")
-def list_proofs(url: Url = None, token: Token = None, app_name: App = None, as_json: AsJson = False) -> None:
+@reaching()
+def list_proofs(there: There, as_json: AsJson = False) -> None:
     """List every proof: those kept at registration, and those run again."""
-    chosen = effective(url=url, token=token, app=app_name)
-    with connect(chosen) as registry:
+    with there.registry() as registry:
         edges, runs = registry.proofs(), registry.proof_runs()
     if as_json:
         print_json({"schema": 1, "proofs": edges, "runs": runs})
@@ -34,24 +36,29 @@ def list_proofs(url: Url = None, token: Token = None, app_name: App = None, as_j
 
 
 @app.command()
+@reaching()
 def rerun(
+    there: There,
     reference: Annotated[str | None, typer.Argument(metavar="NAME@RELEASE", help="Only this release.")] = None,
     base: Annotated[str | None, typer.Option("--base", help="Only on this base, by digest.")] = None,
-    url: Url = None,
-    token: Token = None,
-    app_name: App = None,
     as_json: AsJson = False,
 ) -> None:
     """Run golden batches again on the registry, one after the other; older proofs stay. Exit 1 if one does not hold."""
-    chosen = effective(url=url, token=token, app=app_name)
     wanted = None if reference is None else release_of(reference)
-    with connect(chosen) as registry:
+    with there.registry() as registry:
         edges = [
             edge
             for edge in registry.proofs()
             if (wanted is None or (edge["name"], edge["release"]) == (wanted.name, wanted.number))
             and (base is None or edge["base"] == base)
         ]
+        if not edges and (reference or base):
+            raise RefusedError(
+                "no_such_proof",
+                "No head was proven" + (f" as {reference}" if reference else "") + (f" on {base}." if base else "."),
+                hint="See `headway proofs list`.",
+                kind="not_found",
+            )
         runs: list[dict[str, Any]] = []
         for edge in edges:
             note(f"Running {edge['name']}@{edge['release']} on {edge['base'][:19]} …")

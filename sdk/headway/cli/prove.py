@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from headway.cli.options import AsJson
 from headway.cli.output import note, print_json, print_table
 from headway.contract.proof import NotProven, assess
 
@@ -17,9 +18,9 @@ EXIT_GATE = 8
 
 @app.command()
 def prove(
-    head: Annotated[Path, typer.Argument(help="The head release: a folder or a zip.")],
+    head: Annotated[Path, typer.Argument(metavar="HEAD", help="The head release: a folder or a zip.")],
     base: Annotated[list[Path], typer.Option("--base", help="A base release to prove it on; may be repeated.")],
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+    as_json: AsJson = False,
 ) -> None:
     """Prove a head on bases. Exit 8 if one of the proofs is not good enough."""
     from headway.publisher.bundle import open_release

@@ -53,8 +53,13 @@ def _clear(folder: Path) -> None:
             entry.unlink()
 
 
-def rehearse(scenario: Scenario, folder: Path, *, fixtures: Path | None, quiet: bool) -> FleetReport:
-    """Run a scenario in ``folder`` and tell about it on standard error."""
+def rehearse(
+    scenario: Scenario, out: Path, *, keep: bool, fixtures: Path | None, quiet: bool
+) -> tuple[FleetReport, Path]:
+    """Run a scenario in ``out``, or with ``keep`` beside it, and tell about it on standard error; the folder it used.
+
+    Nothing is cleared before everything that the run needs was found.
+    """
     from headway.cli.narration import Narration
     from headway.fleet.corpus import find_fixtures
     from headway.fleet.rehearsal import Rehearsal
@@ -62,7 +67,8 @@ def rehearse(scenario: Scenario, folder: Path, *, fixtures: Path | None, quiet: 
     # A plain SIGTERM would leave the registry's process behind.
     signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(128 + number))
     found = find_fixtures(fixtures)
-    return Rehearsal(scenario, folder, found, Narration(quiet=quiet), folder / CACHE).run()
+    folder = prepared(out, keep=keep)
+    return Rehearsal(scenario, folder, found, Narration(quiet=quiet), folder / CACHE).run(), folder
 
 
 def tell(report: FleetReport, folder: Path, *, as_json: bool) -> None:

@@ -6,18 +6,20 @@ from typing import Annotated, Any
 
 import typer
 
+from headway.cli.moments import shown
+from headway.cli.options import AsJson, There, reaching
 from headway.cli.output import note, print_json, print_table
-from headway.cli.registry import App, AsJson, Token, Url, connect, effective
 
 app = typer.Typer(help="Watch a rollout; advance, hold or halt it.", no_args_is_help=True, add_completion=False)
 
-Rollout = Annotated[str, typer.Argument(help="A rollout's id; see `headway rollout list`.")]
+Rollout = Annotated[str, typer.Argument(metavar="ID", help="A rollout's id; see `headway rollout list`.")]
 
 
 @app.command("list")
-def list_rollouts(url: Url = None, token: Token = None, app_name: App = None, as_json: AsJson = False) -> None:
+@reaching()
+def list_rollouts(there: There, as_json: AsJson = False) -> None:
     """List rollouts with what devices reported."""
-    with connect(effective(url=url, token=token, app=app_name)) as registry:
+    with there.registry() as registry:
         rollouts = registry.rollouts()
     if as_json:
         print_json({"schema": 1, "rollouts": rollouts})
@@ -26,51 +28,66 @@ def list_rollouts(url: Url = None, token: Token = None, app_name: App = None, as
 
 
 @app.command()
-def show(rollout: Rollout, url: Url = None, token: Token = None, app_name: App = None, as_json: AsJson = False) -> None:
+@reaching()
+def show(there: There, rollout: Rollout, as_json: AsJson = False) -> None:
     """Show one rollout and every decision about it."""
-    with connect(effective(url=url, token=token, app=app_name)) as registry:
+    with there.registry() as registry:
         record, decisions = registry.rollout(rollout), registry.decisions(rollout)
     if as_json:
         print_json({"schema": 1, "rollout": record, "decisions": decisions})
         return
     _table([record])
     if decisions:
-        rows = [(d["at"], d["action"], d["actor"], d["reason"]) for d in decisions]
+        rows = [(shown(d["at"]), d["action"], d["actor"], d["reason"]) for d in decisions]
         typer.echo("")
         print_table(rows, ("at", "action", "by", "why"))
 
 
 @app.command()
-def advance(rollout: Rollout, url: Url = None, token: Token = None, app_name: App = None) -> None:
+@reaching()
+def advance(there: There, rollout: Rollout, as_json: AsJson = False) -> None:
     """Go on to the next stage, or resume a held rollout."""
-    with connect(effective(url=url, token=token, app=app_name)) as registry:
-        _table([registry.advance(rollout)])
+    with there.registry() as registry:
+        record = registry.advance(rollout)
+    _told(record, as_json)
 
 
 @app.command()
-def hold(rollout: Rollout, url: Url = None, token: Token = None, app_name: App = None) -> None:
+@reaching()
+def hold(there: There, rollout: Rollout, as_json: AsJson = False) -> None:
     """Offer it to nobody new; who has it keeps it."""
-    with connect(effective(url=url, token=token, app=app_name)) as registry:
-        _table([registry.hold(rollout)])
+    with there.registry() as registry:
+        record = registry.hold(rollout)
+    _told(record, as_json)
 
 
 @app.command()
-def halt(rollout: Rollout, url: Url = None, token: Token = None, app_name: App = None) -> None:
+@reaching()
+def halt(there: There, rollout: Rollout, as_json: AsJson = False) -> None:
     """Stop it for good. Devices that have the release keep it: ordering them off is `headway channels recall`."""
-    with connect(effective(url=url, token=token, app=app_name)) as registry:
-        _table([registry.halt(rollout)])
+    with there.registry() as registry:
+        record = registry.halt(rollout)
+    _told(record, as_json)
 
 
 @app.command()
-def tick(rollout: Rollout, url: Url = None, token: Token = None, app_name: App = None, as_json: AsJson = False) -> None:
+@reaching()
+def tick(there: There, rollout: Rollout, as_json: AsJson = False) -> None:
     """Let the registry decide about it now, by what devices reported."""
-    with connect(effective(url=url, token=token, app=app_name)) as registry:
+    with there.registry() as registry:
         answer = registry.tick(rollout)
     if as_json:
         print_json({"schema": 1, **answer})
         return
     note(f"{answer['decision']['action']}: {answer['decision']['reason']}")
     _table([answer["rollout"]])
+
+
+def _told(record: dict[str, Any], as_json: bool) -> None:
+    if as_json:
+        print_json({"schema": 1, "rollout": record})
+    else:
+        _table([record])
 
 
 def _table(rollouts: list[dict[str, Any]]) -> None:

@@ -3,37 +3,40 @@
 from __future__ import annotations
 
 from itertools import islice
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
 from headway.cli.moments import moment, shown
+from headway.cli.options import AsJson, Limit, There, reaching
 from headway.cli.output import note, print_json, print_table
-from headway.cli.registry import App, AsJson, Token, Url, connect, effective
 
 app = typer.Typer(add_completion=False)
 
+State = Literal["registered", "live", "revoked", "unlisted", "recalled", "yanked"]
+
 
 @app.command()
+@reaching()
 def search(
-    name: Annotated[str | None, typer.Argument(help="How the name of the head, or the id of the base, begins.")] = None,
-    kind: Annotated[str | None, typer.Option(help="head or base.")] = None,
+    there: There,
+    name: Annotated[
+        str | None, typer.Argument(metavar="NAME", help="How the name of the head, or the id of the base, begins.")
+    ] = None,
+    kind: Annotated[Literal["head", "base"] | None, typer.Option(help="Only these.")] = None,
     label: Annotated[str | None, typer.Option(metavar="KEY[=VALUE]", help="Has this label.")] = None,
     alias: Annotated[str | None, typer.Option(help="This alias points to it.")] = None,
     digest: Annotated[str | None, typer.Option(help="How its digest begins.")] = None,
     base: Annotated[str | None, typer.Option(help="A base id, or how the digest of a proven base begins.")] = None,
-    state: Annotated[str | None, typer.Option(help="registered, live, revoked, unlisted, recalled or yanked.")] = None,
+    state: Annotated[State | None, typer.Option(help="Only these.")] = None,
     publisher: Annotated[str | None, typer.Option(help="The token that registered it.")] = None,
     since: Annotated[str | None, typer.Option(help="Registered on that day or later.")] = None,
     until: Annotated[str | None, typer.Option(help="Registered on that day or earlier.")] = None,
-    limit: Annotated[int, typer.Option(min=1, help="At most so many.")] = 100,
-    url: Url = None,
-    token: Token = None,
-    app_name: App = None,
+    limit: Limit = 100,
     as_json: AsJson = False,
 ) -> None:
     """Find releases that fit everything given, newest first."""
-    with connect(effective(url=url, token=token, app=app_name)) as registry:
+    with there.registry() as registry:
         matching = registry.search(
             kind=kind,
             name=name,

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from headway.cli.options import AsJson
 from headway.cli.output import note, print_json, print_table
 
 if TYPE_CHECKING:
@@ -16,7 +17,6 @@ if TYPE_CHECKING:
 app = typer.Typer(help="Run and look after a registry.", no_args_is_help=True)
 
 DataDir = Annotated[Path | None, typer.Option("--data-dir", help="Database, keys and public tree.")]
-AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
 
 def _settings(data_dir: Path | None, **changes: Any) -> Settings:
@@ -117,7 +117,10 @@ def create_token(
 
 
 @app.command()
-def backup(target: Path, data_dir: DataDir = None) -> None:
+def backup(
+    target: Annotated[Path, typer.Argument(metavar="FILE", help="The tar file to make; it must not exist.")],
+    data_dir: DataDir = None,
+) -> None:
     """Write database, keys and public tree to one private tar file; the server may run meanwhile."""
     from headway_server.maintenance.backup import backup as write
 
@@ -126,7 +129,10 @@ def backup(target: Path, data_dir: DataDir = None) -> None:
 
 
 @app.command()
-def restore(source: Path, data_dir: DataDir = None) -> None:
+def restore(
+    source: Annotated[Path, typer.Argument(metavar="FILE", help="A file that `headway server backup` made.")],
+    data_dir: DataDir = None,
+) -> None:
     """Unpack a backup into an empty data folder, migrate it, and check it with doctor afterwards."""
     from headway_server.db.engine import make_engine
     from headway_server.db.migrate import migrate as upgrade

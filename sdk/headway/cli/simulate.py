@@ -7,14 +7,13 @@ from typing import Annotated
 
 import typer
 
+from headway.cli.options import AsJson, Fixtures, Keep, Out, Quiet
+
 app = typer.Typer(help="Rehearse an update with a fleet of simulated devices.", add_completion=False)
 
-ScenarioFile = Annotated[Path, typer.Argument(exists=True, dir_okay=False, help="A scenario in TOML.")]
-Out = Annotated[Path, typer.Option("--out", "-o", file_okay=False, help="Where registry, keys and report go.")]
-Keep = Annotated[bool, typer.Option("--keep", help="Keep an earlier run: use the next free folder name.")]
-FixturesOption = Annotated[Path | None, typer.Option("--fixtures", help="The folder with base, heads and text.")]
-Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="No progress.")]
-AsJson = Annotated[bool, typer.Option("--json", help="Print the summary as JSON.")]
+ScenarioFile = Annotated[
+    Path, typer.Argument(exists=True, dir_okay=False, metavar="SCENARIO", help="A scenario in TOML.")
+]
 
 
 @app.command()
@@ -22,14 +21,14 @@ def simulate(
     scenario: ScenarioFile,
     out: Out = Path("rehearsal-out"),
     keep: Keep = False,
-    fixtures: FixturesOption = None,
+    fixtures: Fixtures = None,
     quiet: Quiet = False,
     as_json: AsJson = False,
 ) -> None:
     """Run SCENARIO: real devices, the real server, simulated time, network, disks and people."""
-    from headway.cli.rehearse import prepared, rehearse, tell
+    from headway.cli.rehearse import rehearse, tell
     from headway.fleet.scenario import read_scenario
 
     described = read_scenario(scenario)
-    folder = prepared(out, keep=keep)
-    tell(rehearse(described, folder, fixtures=fixtures, quiet=quiet), folder, as_json=as_json)
+    report, folder = rehearse(described, out, keep=keep, fixtures=fixtures, quiet=quiet)
+    tell(report, folder, as_json=as_json)

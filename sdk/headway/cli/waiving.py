@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from headway.contract.errors import RefusedError
+from headway.cli.arguments import BadArgument
 
 if TYPE_CHECKING:
     from headway.publisher.gate import Waiver
@@ -19,13 +19,13 @@ def waivers(waive: list[str] | None, reason: list[str] | None) -> list[Waiver]:
     """The waivers, paired in order.
 
     Raises:
-        RefusedError: code ``bad_waiver``; not one reason for each metric.
+        BadArgument: code ``bad_waiver``; not one reason for each metric.
     """
     from headway.publisher.gate import Waiver
 
     metrics, reasons = waive or [], reason or []
     if len(metrics) != len(reasons):
-        raise RefusedError(
+        raise BadArgument(
             "bad_waiver",
             f"There are {len(metrics)} --waive and {len(reasons)} --reason.",
             hint="Give one --reason after each --waive.",

@@ -5,18 +5,21 @@ from __future__ import annotations
 import sys
 import time
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import typer
 
+from headway.cli.arguments import BadArgument
+from headway.cli.files import read_file
 from headway.cli.moments import shown
+from headway.cli.options import AsJson, Note, There, reaching
 from headway.cli.output import note, print_json, print_table
-from headway.cli.registry import App, AsJson, Token, Url, connect, effective, read_file
-from headway.contract.errors import RefusedError, TransferError
+from headway.contract.errors import TransferError
 
 app = typer.Typer(help="Tell other programs what happens to an app.", no_args_is_help=True, add_completion=False)
 
-Webhook = Annotated[str, typer.Argument(help="A webhook's id; see `headway webhooks list`.")]
+Webhook = Annotated[str, typer.Argument(metavar="ID", help="A webhook's id; see `headway webhooks list`.")]
+State = Literal["pending", "delivered", "dead"]
 _PROBE_S = 0.5
 
 
@@ -32,19 +35,18 @@ def events(as_json: AsJson = False) -> None:
 
 
 @app.command()
+@reaching()
 def add(
+    there: There,
     target: Annotated[str, typer.Argument(metavar="URL", help="Where to send: an https address.")],
     event: Annotated[list[str] | None, typer.Option(help="An event; may be repeated.", show_default="all")] = None,
-    why: Annotated[str, typer.Option("--note", help="What it is for.")] = "",
-    url: Url = None,
-    token: Token = None,
-    app_name: App = None,
+    why: Note = "",
     as_json: AsJson = False,
 ) -> None:
     """Add a webhook and print its secret: this is the only time it can be seen."""
     from headway.contract.webhooks import EVENTS
 
-    with connect(effective(url=url, token=token, app=app_name)) as registry:
+    with there.registry() as registry:
         made = registry.add_webhook(target, event or list(EVENTS), note=why)
     if as_json:
         print_json({"schema": 1, **made})
@@ -54,9 +56,10 @@ def add(
 
 
 @app.command("list")
-def list_webhooks(url: Url = None, token: Token = None, app_name: App = None, as_json: AsJson = False) -> None:
+@reaching()
+def list_webhooks(there: There, as_json: AsJson = False) -> None:
     """List the webhooks of the app."""
-    with connect(effective(url=url, token=token, app=app_name)) as registry:
+    with there.registry() as registry:
         found = registry.webhooks()
     if as_json:
         print_json({"schema": 1, "webhooks": found})
@@ -66,32 +69,33 @@ def list_webhooks(url: Url = None, token: Token = None, app_name: App = None, as
 
 
 @app.command()
-def remove(webhook: Webhook, url: Url = None, token: Token = None, app_name: App = None) -> None:
+@reaching()
+def remove(there: There, webhook: Webhook) -> None:
     """Remove a webhook and everything still to be sent to it."""
-    with connect(effective(url=url, token=token, app=app_name)) as registry:
+    with there.registry() as registry:
         registry.remove_webhook(webhook)
     note(f"Removed {webhook}.")
 
 
 @app.command("rotate-secret")
-def rotate_secret(webhook: Webhook, url: Url = None, token: Token = None, app_name: App = None) -> None:
+@reaching()
+def rotate_secret(there: There, webhook: Webhook) -> None:
     """Make a new secret and print it, this once; the old one signs beside it for another day."""
-    with connect(effective(url=url, token=token, app=app_name)) as registry:
+    with there.registry() as registry:
         typer.echo(registry.rotate_webhook(webhook))
 
 
 @app.command()
+@reaching()
 def ping(
+    there: There,
     webhook: Webhook,
     wait: Annotated[float, typer.Option(min=0, help="Seconds to wait for its fate.")] = 30.0,
-    url: Url = None,
-    token: Token = None,
-    app_name: App = None,
     as_json: AsJson = False,
 ) -> None:
     """Send a test message and say whether it arrived; exit 7 if it did not in time."""
     deadline = time.monotonic() + wait
-    with connect(effective(url=url, token=token, app=app_name)) as registry:
+    with there.registry() as registry:
         sent = registry.ping_webhook(webhook)
         while sent["attempts"] == 0 or (sent["state"] == "pending" and sent["error"] is None):
             if time.monotonic() >= deadline:
@@ -111,17 +115,16 @@ def ping(
 
 
 @app.command()
+@reaching()
 def deliveries(
+    there: There,
     webhook: Webhook,
-    state: Annotated[str | None, typer.Option(help="Only pending, delivered or dead ones.")] = None,
+    state: Annotated[State | None, typer.Option(help="Only these.")] = None,
     limit: Annotated[int, typer.Option(min=1, max=500, help="At most so many.")] = 50,
-    url: Url = None,
-    token: Token = None,
-    app_name: App = None,
     as_json: AsJson = False,
 ) -> None:
     """List what was sent and what is still to be, newest first."""
-    with connect(effective(url=url, token=token, app=app_name)) as registry:
+    with there.registry() as registry:
         found = registry.deliveries(webhook, state=state, limit=limit)
     if as_json:
         print_json({"schema": 1, "deliveries": found})
@@ -131,18 +134,17 @@ def deliveries(
 
 
 @app.command()
+@reaching()
 def resend(
+    there: There,
     webhook: Webhook,
     message: Annotated[list[str] | None, typer.Argument(help="Messages; see `headway webhooks deliveries`.")] = None,
     dead: Annotated[bool, typer.Option("--dead", help="All that are dead, at most 500.")] = False,
-    url: Url = None,
-    token: Token = None,
-    app_name: App = None,
 ) -> None:
     """Send messages again under their old ids."""
     if bool(message) == dead:
-        raise RefusedError("which_message", "Nothing says what to send.", hint="Name messages, or give --dead.")
-    with connect(effective(url=url, token=token, app=app_name)) as registry:
+        raise BadArgument("which_message", "Nothing says what to send.", hint="Name messages, or give --dead.")
+    with there.registry() as registry:
         chosen = message or [d["message"] for d in registry.deliveries(webhook, state="dead", limit=500)]
         for one in chosen:
             registry.resend(webhook, one)
@@ -151,7 +153,7 @@ def resend(
 
 @app.command()
 def verify(
-    body: Annotated[Path, typer.Argument(help="The exact bytes received.")],
+    body: Annotated[Path, typer.Argument(metavar="BODY", help="The exact bytes received.")],
     header: Annotated[list[str], typer.Option("--header", help="NAME: VALUE; the three webhook- headers.")],
     secret_file: Annotated[Path, typer.Option("--secret-file", help="A file that holds the secret.")],
     any_age: Annotated[bool, typer.Option("--any-age", help="Also accept an old message.")] = False,

@@ -66,7 +66,7 @@ class RefusedError(HeadwayError):
     """The request itself is wrong. Change it; repeating it cannot help.
 
     ``kind`` refines the family for exit codes and HTTP: ``invalid``, ``not_authenticated``, ``not_allowed``,
-    ``not_found``, ``conflict``, ``too_large``, ``gate`` or ``rate_limited``.
+    ``not_found``, ``conflict``, ``too_large``, ``gate``, ``rate_limited``, or ``usage`` (a command line's alone).
     """
 
     family: ClassVar[str] = "refused"

@@ -28,6 +28,7 @@ _STATUS_OF_KIND = {
     "rate_limited": 429,
 }
 _EXIT_OF_KIND = {
+    "usage": 2,
     "not_authenticated": 4,
     "not_allowed": 4,
     "not_found": 5,
@@ -88,7 +89,7 @@ def status_of(error: HeadwayError) -> int:
 
 
 def exit_code_of(error: HeadwayError) -> int:
-    """Exit code: 1 failed, 3 verification, 4 not allowed, 5 not found, 6 conflict, 7 retry may help, 8 gate."""
+    """Exit code: 1 failed, 2 usage, 3 untrusted, 4 not allowed, 5 not found, 6 conflict, 7 retry may help, 8 gate."""
     match error:
         case RefusedError(kind=kind):
             return _EXIT_OF_KIND.get(kind, 1)

@@ -67,11 +67,24 @@ def create_app(
     ``root.json`` there is what an app embeds.
 
     Raises:
-        RefusedError: codes ``trust_exists``, ``bad_threshold``, …
+        RefusedError: codes ``trust_exists``, ``bad_threshold``, ``keys_of_another_app``, …
     """
-    online = registry.create_app()
     storage = FolderStorage(keys.folder / "trust")
     files = _kept(storage)
+    if plan.threshold > plan.keys:
+        raise RefusedError(
+            "bad_threshold",
+            f"{plan.threshold} of {plan.keys} keys cannot sign.",
+            hint="Let at most as many sign as there are keys.",
+        )
+    online = registry.create_app()
+    if files is not None and online.snapshot.keyid not in {k.keyid for k in root_holders(files.root)["snapshot"].keys}:
+        raise RefusedError(
+            "keys_of_another_app",
+            f"The folder {keys.folder} belongs to another app, or to this app on another registry.",
+            hint="Give each its own folder: --keys FOLDER.",
+            kind="conflict",
+        )
     if files is None:
         files = _first_trust(registry.app, keys, tuple(base_ids), online, plan, now())
         for role, data in files.named().items():

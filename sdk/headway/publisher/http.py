@@ -14,6 +14,7 @@ from urllib.parse import urlsplit
 
 import httpx2
 import stamina
+from stamina.instrumentation import RetryDetails, set_on_retry_hooks
 
 from headway.contract.errors import HeadwayError, RefusedError, TransferError
 from headway.contract.problems import error_of
@@ -182,6 +183,19 @@ class ApiClient:
             f"{there.scheme}://{there.netloc.rpartition('@')[2]} {what}.",
             hint="Nothing is half-done: run the same command again when it is back; check the address if it stays.",
         )
+
+
+def tell_retries(tell: Callable[[str, float], None]) -> None:
+    """Call ``tell`` with why and in how many seconds a request is sent again, for all clients of this process.
+
+    Without it the library writes a log line, which lands on standard output where structlog is installed.
+    """
+
+    def told(details: RetryDetails) -> None:
+        cause = details.caused_by
+        tell(cause.message if isinstance(cause, HeadwayError) else type(cause).__name__, details.wait_for)
+
+    set_on_retry_hooks([told])
 
 
 def _check(url: str, token: str) -> None:
