@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +28,7 @@ from headway_trainer.cli import app
 from headway_trainer.config import RunConfig, read_config
 from headway_trainer.evaluate import Accuracy
 from headway_trainer.export.size import estimated
+from headway_trainer.half import HalfConfig
 from headway_trainer.models.student import StudentConfig
 from headway_trainer.pipeline import run_steps
 from headway_trainer.report.facts import read_run
@@ -92,6 +94,9 @@ def test_shipped_variants_that_change_something_are_chosen(config: RunConfig) ->
     assert by_name["rounded"].first == "qat"
     assert by_name["no-lexicon"].first == "lexicon"
     assert by_name["labels-alone"].first == "distil-task"
+    half = replace(config, half=HalfConfig(rows=4, release=True))
+    assert "bits-6" in by_name
+    assert "bits-6" not in [one.name for one in chosen(half, (), {})], "float16 has no palettes"
     assert by_name["no-general"].changes == {"general.steps": (6, 0)}
 
 

@@ -40,11 +40,11 @@ def test_options_of_training_are_told_and_told_options_exist() -> None:
     helped = CliRunner().invoke(app, ["train", "run", "--help"], terminal_width=200).output
     asked = "".join(
         CliRunner().invoke(app, ["train", command, "--help"], terminal_width=200).output
-        for command in ("import", "ablate")
+        for command in ("import", "ablate", "head")
     )
     for page in PAGES[:2]:
         text = page.read_text("utf-8")
-        told = {*re.findall(r"--[a-z][a-z-]+", text)} - {"--base-id", "--version"}
+        told = {*re.findall(r"--[a-z][a-z-]+", text)} - {"--base", "--base-id", "--version"}
         for option in told:
             assert option in helped or option in asked, option
         for step in ORDER:

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from headway.contract.features import FeatureContract
 from headway.coreml.features import Features
 from headway.coreml.golden import BaseGolden
+from headway.coreml.mlprogram import ProgramOptions
 from headway.coreml.package import read_package
 from headway_trainer import cards as card_texts
 from headway_trainer import gate, measure, qat, steps_lexicon
@@ -203,7 +204,8 @@ def _features_path(run: Run) -> Path:
 
 
 def _features(run: Run, package: Path, contract: FeatureContract) -> dict[str, Float32]:
-    source = Features(package, run.tokenizer, contract)
+    options = ProgramOptions(threads=run.places.threads or run.config.threads)
+    source = Features(package, run.tokenizer, contract, options)
     kept = {(of.name, split): kept_rows(run, of, split) for of in run.sets for split in SPLITS}
     progress = Progress("features by our runtime", sum(-(-len(rows) // _BATCH) for rows in kept.values()))
 

@@ -38,6 +38,8 @@ _SHIPPED: dict[str, dict[str, Any]] = {
     "temperature-4": {"task.temperature": 4.0, "qat.temperature": 4.0},
     "rounded": {"qat.epochs": 0},
     "no-lexicon": {"lexicon.buckets": 0},
+    "bits-6": {"compress.release": "6"},
+    "bits-4": {"compress.release": "4"},
     "pooling-mean": {"student.pooling": "mean"},
     "pooling-cls": {"student.pooling": "cls"},
     "pooling-both": {"student.pooling": "both"},
@@ -104,7 +106,7 @@ def chosen(
             raise _refused(f"There is no variant {name}", f"Variants are {', '.join(known)}.")
     wanted = [known[name] for name in dict.fromkeys(names or own)]
     if not wanted:
-        return [found for variant in known.values() if (found := varied(config, variant, until))]
+        return [found for variant in known.values() if (found := _fitting(config, variant, until))]
     return [varied(config, variant, until) or _same(variant) for variant in wanted]
 
 
@@ -121,6 +123,14 @@ def varied(config: RunConfig, variant: Variant, until: Sequence[str] = ORDER) ->
     if first is None or first not in until:
         return None
     return Varied(variant.name, other, {key: (_at(before, key), _at(after, key)) for key in sorted(keys)}, first)
+
+
+def _fitting(config: RunConfig, variant: Variant, until: Sequence[str]) -> Varied | None:
+    """Return a shipped variant where it fits this configuration: with float16 released there are no palettes."""
+    try:
+        return varied(config, variant, until)
+    except RefusedError:
+        return None
 
 
 def as_document(config: RunConfig) -> dict[str, Any]:
