@@ -21,7 +21,7 @@ _PATTERNS: tuple[tuple[str, str], ...] = (
     ),
     (r"Too many devices installed it and then fell silent\.", "过多设备安装后再无消息。"),
     (r"Most devices that tried it rolled it back", "试用过的设备多数已回滚"),
-    (r"Rehearsal of a withdrawn data licence", "演练：数据许可被撤回"),
+    (r"Rehearsal of a withdrawn data licence", "演练：数据许可已被收回"),
     (r"The rollout is complete and healthy\.", "灰度已完成且健康。"),
 )
 

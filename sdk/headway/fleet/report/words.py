@@ -37,7 +37,7 @@ EVENTS: dict[str, Pair] = {
     "refused": ("refused before install", "安装前拒绝"),
     "personalised": ("trained on its own text", "用本机文本训练"),
     "kept": ("training gave no safe gain, kept as it was", "训练无可靠提升，保持原样"),
-    "rebased": ("personal head carried over", "个性化分类头已迁移"),
+    "rebased": ("personal head carried over", "个性化分类头已变基"),
     "recalled": ("obeyed a recall", "已执行召回"),
     "offline": ("went offline", "离线"),
     "online": ("came back online", "恢复在线"),
