@@ -191,6 +191,25 @@ def test_a_split_that_is_cut_off_anywhere_is_finished_by_repeating(studio):
     assert studio.poll() == ["mood@1", "topic@1"]
 
 
+def test_a_split_undoes_nothing_that_was_published_meanwhile(studio):
+    """Between what the splitter read and what he sends, another release and a revocation come in."""
+    late = studio.entry(2)
+    word = revoked(studio.registry.role(PARENT), BASE_ID, "mood", 1)
+    versions, came = studio.registry.role_versions, []
+
+    def meanwhile() -> dict[str, int]:
+        if not came:
+            came.append(True)
+            for one in (late, word):
+                put_head_entry(studio.registry, BASE_ID, one, studio.signers, studio.clock())
+        return versions()
+
+    studio.registry.role_versions = meanwhile
+    assert studio.split(4) == 4
+    assert studio.poll() == ["mood@1", "topic@1", "topic@2"]
+    assert studio.states() == {"topic@1": "live", "topic@2": "live", "mood@1": "revoked"}
+
+
 def test_someone_who_does_not_know_of_bins_cannot_undo_them(studio):
     studio.split(4)
     draft = studio.world.draft_head(2)

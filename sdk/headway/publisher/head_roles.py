@@ -7,7 +7,7 @@ bins is signed with all of them and never after one of them, so its expiry is th
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import partial
@@ -63,16 +63,21 @@ class HeadsNow:
         role = self.roles.home(path)
         return next((entry for entry in entries(self.role(role), role) if entry.path == path), None)
 
-    def heads(self) -> tuple[TargetEntry, ...]:
-        """All that is signed about heads: fetches every bin."""
-        if self.parent is None:
-            return ()
-        return tuple(entry for role in self.roles.listing for entry in entries(self.role(role), role))
+    def listing(self) -> dict[str, bytes]:
+        """All roles that list heads: fetches every bin."""
+        return {} if self.parent is None else {role: self.role(role) for role in self.roles.listing}
 
-    def arranged(self, bits: int, heads: Sequence[TargetEntry], held: Holders, now: datetime) -> dict[str, bytes]:
-        """The next version of every role, with these heads in ``2 ** bits`` bins, unsigned."""
-        roles = HeadRoles(self.roles.base_id, bits)
-        return arranged(roles, heads, held, self.registry.role_versions(), now=now)
+    def arranged(
+        self, bits: int, held: Holders, now: datetime, *, put: Sequence[TargetEntry] = (), drop: Iterable[str] = ()
+    ) -> dict[str, bytes]:
+        """The next version of every role, unsigned, with all heads in ``2 ** bits`` bins, some put in or dropped."""
+        listing = self.listing()
+        changed = {*drop, *(entry.path for entry in put)}
+        kept = [entry for role, data in listing.items() for entry in entries(data, role) if entry.path not in changed]
+        # What is built upon is what was read: whoever published since then must find this refused, not be undone.
+        read = {**listing, **({} if self.parent is None else {self.roles.parent: self.parent})}
+        versions = self.registry.role_versions() | {role: facts(data, role).version for role, data in read.items()}
+        return arranged(HeadRoles(self.roles.base_id, bits), [*kept, *put], held, versions, now=now)
 
     def held(self) -> Holders:
         """Who may sign the role, by top-level targets.
@@ -128,12 +133,11 @@ def split_heads(
         RefusedError: codes ``too_many_bins``, or as :func:`put_head_entry`.
     """
     there = HeadsNow.of(registry, base_id)
-    bits = bits_for(len(there.heads())) if bins is None else bits_of_count(bins)
+    count = sum(len(entries(data, role)) for role, data in there.listing().items()) if bins is None else 0
+    bits = bits_for(count) if bins is None else bits_of_count(bins)
     if bits == there.roles.bits:
         return 1 << bits, SignedRole(there.roles.parent, facts(there.role(there.roles.parent), "heads").version, False)
-    signed = post_heads(
-        registry, base_id, signers, lambda current: current.arranged(bits, current.heads(), current.held(), now)
-    )
+    signed = post_heads(registry, base_id, signers, lambda current: current.arranged(bits, current.held(), now))
     return 1 << bits, signed
 
 
@@ -148,7 +152,7 @@ def renew_heads(registry: Registry, base_id: str, signers: Sequence[Signer], now
             registry,
             base_id,
             signers,
-            lambda current: current.arranged(current.roles.bits, current.heads(), current.held(), now),
+            lambda current: current.arranged(current.roles.bits, current.held(), now),
         )
     bins = there.roles.listing if there.roles.bits else ()
     groups = [bins[first : first + _RENEW_TOGETHER] for first in range(0, len(bins), _RENEW_TOGETHER)]
@@ -179,7 +183,7 @@ def sign_bins_ahead(
         and not missing_signatures(parent, there.roles.parent, root=root, targets=targets)
     ):
         return
-    drafts = there.arranged(there.roles.bits, there.heads(), held, now)
+    drafts = there.arranged(there.roles.bits, held, now)
     allowed = {key.keyid for day in days for key in holders(day)[there.roles.parent].keys}
     signed = _signed(there, drafts, among(signers, allowed))
     for day in days:
@@ -217,13 +221,15 @@ def _with_entry(there: HeadsNow, entry: TargetEntry, now: datetime) -> Mapping[s
     roles = there.roles
     if roles.bits == 0:
         flat = sign_heads(there.parent, roles.base_id, [entry], (), now=now)
-        heads = entries(flat, roles.parent)
-        bits = bits_for(len(heads))
-        return there.arranged(bits, heads, there.held(), now) if bits else {roles.parent: flat}
+        stay = {head.path for head in entries(flat, roles.parent)}
+        bits = bits_for(len(stay))
+        if not bits or there.parent is None:
+            return {roles.parent: flat}
+        gone = {head.path for head in entries(there.parent, roles.parent)} - stay
+        return there.arranged(bits, there.held(), now, put=[entry], drop=gone)
     drop = _pushed_out(there, entry)
     if _others_sign(there):
-        kept = [head for head in there.heads() if head.path != entry.path and head.path not in drop]
-        return there.arranged(roles.bits, [*kept, entry], there.held(), now)
+        return there.arranged(roles.bits, there.held(), now, put=[entry], drop=drop)
     touched = {roles.home(path) for path in (entry.path, *drop)}
     return placed(roles, {role: there.role(role) for role in touched}, [entry], drop=drop, now=now)
 
