@@ -11,9 +11,11 @@ from threading import Lock
 
 import numpy as np
 
-from headway.coreml.fleet.jobs import FleetJob, FleetResult, Heads, Prepared, prepare
+from headway.coreml.fleet.groups import Heads, own, sort_out
+from headway.coreml.fleet.jobs import FleetJob, FleetResult
 from headway.coreml.fleet.training import Engine
 from headway.coreml.update.errors import MLModelError, update_error
+from headway.coreml.update.plan import TrainingPlan
 from headway.coreml.update.samples import samples_of
 from headway.coreml.update.semantics import DEFAULT_SEMANTICS, Semantics
 from headway.coreml.update.trainer import Trainer
@@ -22,6 +24,8 @@ __all__ = ["train_fleet"]
 
 _LARGEST, _SMALLEST = 64, 8
 """Jobs that a thread takes at a time: many, or Python's part counts; few at the end, or a thread is left waiting."""
+
+_NOTHING = FleetResult({}, ())
 
 
 def train_fleet(
@@ -35,12 +39,12 @@ def train_fleet(
     """
     jobs, workers = list(jobs), max(1, workers)
     engine, heads = Engine(semantics, len(jobs)), Heads()
-    results: list[FleetResult] = [FleetResult()] * len(jobs)
+    results: list[FleetResult] = [_NOTHING] * len(jobs)
     waiting = iter(list(pieces(len(jobs), workers)))
 
     def drain() -> None:
         for piece in waiting:
-            results[piece] = _train(list(prepare(jobs[piece], heads)), engine, semantics, alone)
+            results[piece] = _train(jobs[piece], heads, engine, semantics, alone)
 
     with OneThreadEach(workers > 1) as alone, ThreadPoolExecutor(workers) as pool:
         others = [pool.submit(drain) for _ in range(workers - 1)]  # this thread works too: starting one takes time
@@ -88,40 +92,36 @@ class OneThreadEach:
 
 
 def _train(
-    items: Sequence[Prepared | MLModelError], engine: Engine, semantics: Semantics, alone: OneThreadEach
+    jobs: Sequence[FleetJob], heads: Heads, engine: Engine, semantics: Semantics, alone: OneThreadEach
 ) -> list[FleetResult]:
     """Train what can be trained: dense stacks together, other heads one by one."""
-    stacks = [item for item in items if isinstance(item, Prepared) and item.stack is not None]
-    trained = iter(engine.train(stacks))
-    results: list[FleetResult] = []
-    for item in items:
-        if isinstance(item, MLModelError):
-            results.append(FleetResult(error=item))
-        elif item.stack is not None:
-            results.append(next(trained))
-        else:
-            alone.need()
-            results.append(_train_one(item, semantics))
-    return results
+    found = sort_out(jobs, heads)
+    results: dict[int, FleetResult] = {place: FleetResult.failed(error) for place, error in found.errors}
+    for group in found.groups:
+        results.update(zip(group.places, engine.train(group), strict=True))
+    for place, job, plan in found.alone:
+        alone.need()
+        results[place] = _train_one(job, plan, semantics)
+    return [results[place] for place in range(len(jobs))]
 
 
-def _train_one(job: Prepared, semantics: Semantics) -> FleetResult:
+def _train_one(job: FleetJob, plan: TrainingPlan, semantics: Semantics) -> FleetResult:
     """Train one job with the single engine."""
-    model = job.job.model
+    model = job.model
     head = model.head()
+    features, labels = own(job.features, np.dtype(np.float32)), np.asarray(job.labels).reshape(-1, 1)
     try:
-        data = {model.description.inputs[0].name: job.features, job.plan.loss.target: job.labels[:, None]}
-        samples = samples_of(model, data, job.plan.loss)
-        trainer = Trainer(head.network, job.plan, samples.inputs, samples.target, semantics, weights=model.weights)
+        samples = samples_of(model, {model.description.inputs[0].name: features, plan.loss.target: labels}, plan.loss)
+        trainer = Trainer(head.network, plan, samples.inputs, samples.target, semantics, weights=model.weights)
         losses = []
         with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
-            for epoch in range(job.plan.epochs):
+            for epoch in range(plan.epochs):
                 batches = list(trainer.epoch(epoch))
                 if not batches:
                     raise update_error("There are too few samples for one mini-batch.", "Add samples.")
                 losses.append(batches[-1].loss)
         trainer.check_finite()
     except MLModelError as error:
-        return FleetResult(error=error)
+        return FleetResult.failed(error)
     weights = {key: np.array(trainer.weights[key], dtype=np.float32) for key in model.trainable_keys}
     return FleetResult(weights, tuple(losses))

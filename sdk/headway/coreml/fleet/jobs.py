@@ -2,26 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any, NamedTuple
 
-import numpy as np
 from numpy.typing import NDArray
 
 from headway.coreml.head import HeadWeights
 from headway.coreml.model import MLModel
 from headway.coreml.neuralnetwork.dense import InnerProduct
 from headway.coreml.neuralnetwork.pointwise import Activation
-from headway.coreml.update.errors import MLModelError, feature_error
+from headway.coreml.update.errors import MLModelError
 from headway.coreml.update.plan import TrainingPlan
 from headway.coreml.update.trainer import split_chain
 from headway.coreml.weights import Float32
 
-__all__ = ["FleetJob", "FleetResult", "Heads", "Prepared", "Stack", "prepare", "stack_of"]
+__all__ = ["FleetJob", "FleetResult", "Stack", "stack_of"]
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, slots=True)
 class FleetJob:
     """One device's training: its head, its samples, and its plan (the head's own when None).
 
@@ -35,13 +33,17 @@ class FleetJob:
     plan: TrainingPlan | None = None
 
 
-@dataclass(frozen=True, eq=False)
-class FleetResult:
+class FleetResult(NamedTuple):
     """The trained weights by key and the loss at the end of each epoch; or the error, and then no weights."""
 
-    weights: HeadWeights = field(default_factory=dict)
-    losses: tuple[float, ...] = ()
+    weights: HeadWeights
+    losses: tuple[float, ...]
     error: MLModelError | None = None
+
+    @classmethod
+    def failed(cls, error: MLModelError) -> FleetResult:
+        """Return the result of a job that could not be trained."""
+        return cls({}, (), error)
 
 
 @dataclass(frozen=True)
@@ -60,80 +62,6 @@ class Stack:
             found[f"{name}.weights"] = (width_out, width_in)
             found[f"{name}.biases"] = (width_out,)
         return found
-
-
-class Prepared(NamedTuple):
-    """A job whose samples were checked; *stack* is None for a head that only the single engine trains."""
-
-    job: FleetJob
-    plan: TrainingPlan
-    stack: Stack | None
-    features: Float32
-    labels: NDArray[np.int64]
-
-    @property
-    def samples(self) -> int:
-        """Number of samples."""
-        return len(self.labels)
-
-
-class Heads:
-    """What depends on the head alone, computed once per model object."""
-
-    def __init__(self) -> None:
-        self._plans: dict[int, TrainingPlan] = {}
-        self._stacks: dict[int, Stack | None] = {}
-
-    def plan(self, job: FleetJob) -> TrainingPlan:
-        """Return the plan of *job*."""
-        if job.plan is not None:
-            return job.plan
-        if id(job.model) not in self._plans:
-            self._plans[id(job.model)] = job.model.training_plan()
-        return self._plans[id(job.model)]
-
-    def stack(self, model: MLModel, plan: TrainingPlan) -> Stack | None:
-        """Return the dense stack that *model* is, if any."""
-        if id(model) not in self._stacks:
-            self._stacks[id(model)] = stack_of(model, plan)
-        return self._stacks[id(model)]
-
-
-def prepare(jobs: Iterable[FleetJob], heads: Heads) -> Iterator[Prepared | MLModelError]:
-    """Check the samples of each of *jobs* in turn; a job that cannot be trained gives its error in its place.
-
-    Whether labels are classes of the head is left to the training, which reads them all anyway.
-    """
-    for job in jobs:
-        try:
-            yield _prepare(job, heads)
-        except MLModelError as error:
-            yield error
-
-
-def _prepare(job: FleetJob, heads: Heads) -> Prepared:
-    plan = heads.plan(job)
-    stack = heads.stack(job.model, plan)
-    features = _own(job.features, np.float32)
-    labels = np.asarray(job.labels).reshape(-1)
-    if stack is not None:
-        _check(features, labels, stack)
-    return Prepared(job, plan, stack, features, _own(labels, np.int64))
-
-
-def _own(values: NDArray[Any], dtype: type[Any]) -> NDArray[Any]:
-    """Return *values* as compiled code takes them: of one type, contiguous, aligned and writable."""
-    return values if values.dtype == dtype and values.flags.carray else np.array(values, dtype=dtype, order="C")
-
-
-def _check(features: Float32, labels: NDArray[Any], stack: Stack) -> None:
-    width = stack.widths[0]
-    fits = features.ndim == 2 and features.shape == (len(labels), width) and len(labels) > 0
-    if not fits or labels.dtype.kind not in "iu":
-        raise feature_error(
-            f"The samples are {list(features.shape)} features and {len(labels)} {labels.dtype} labels.",
-            f"Give float32 [n, {width}] and n integers.",
-        )
 
 
 def stack_of(model: MLModel, plan: TrainingPlan) -> Stack | None:

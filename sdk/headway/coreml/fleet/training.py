@@ -9,12 +9,11 @@ adds one to the Gram matrix.  Adam scales every weight on its own, so it has no 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 import numpy as np
 
-from headway.coreml.fleet.jobs import FleetResult, Prepared
-from headway.coreml.fleet.kernels import NO_CLASS, TRAINED, train_group
+from headway.coreml.fleet.groups import Group
+from headway.coreml.fleet.jobs import FleetResult
+from headway.coreml.fleet.kernels import NO_CLASS, TRAINED, address, train_group
 from headway.coreml.fleet.padded import Padded
 from headway.coreml.fleet.records import Rule, Samples, Trained
 from headway.coreml.fleet.schedule import Schedules
@@ -35,32 +34,19 @@ class Engine:
         self._schedules = Schedules(semantics)
         self._heads: dict[int, Padded] = {}
 
-    def train(self, jobs: Sequence[Prepared]) -> list[FleetResult]:
-        """Train *jobs* and return their results, whose weights share memory.
-
-        Jobs that differ only in their samples are one call of compiled code, so Python's lock is seldom taken.
-        """
-        groups: dict[tuple[int, int, int], list[int]] = {}
-        for place, job in enumerate(jobs):
-            groups.setdefault((id(job.job.model), id(job.plan), job.samples), []).append(place)
-        results = [FleetResult()] * len(jobs)
-        for places in groups.values():
-            for place, result in zip(places, self._group([jobs[place] for place in places]), strict=True):
-                results[place] = result
-        return results
-
-    def _group(self, jobs: Sequence[Prepared]) -> list[FleetResult]:
-        alike, many = jobs[0], len(jobs)
-        plan, head = alike.plan, self._head(alike)
-        schedule = self._schedules.of(alike.samples, plan)
+    def train(self, group: Group) -> list[FleetResult]:
+        """Train the jobs of *group* in one call of compiled code; the weights of all of them share memory."""
+        plan, many, stack = group.plan, len(group.places), group.stack
+        schedule = self._schedules.of(group.samples, plan)
         if not len(schedule.sizes):
             error = update_error("There are too few samples for one mini-batch.", "Add samples.")
-            return [FleetResult(error=error) for _ in jobs]
+            return [FleetResult.failed(error)] * many
+        head = self._head(group)
         labels = np.zeros((many, schedule.samples), dtype=np.int64)
-        labels[:, : alike.samples] = np.concatenate([job.labels for job in jobs]).reshape(many, alike.samples)
-        addresses = np.array([job.features.__array_interface__["data"][0] for job in jobs], dtype=np.int64)
+        labels[:, : group.samples] = np.concatenate(group.labels).reshape(many, group.samples)
+        addresses = np.array([address(features) for features in group.features], dtype=np.int64)
         rule = _rule(plan, self._semantics)
-        width_in, width_out = head.stack.widths[:2]
+        width_in, width_out = stack.widths[:2]
         trained = Trained(
             losses=np.empty((many, plan.epochs), dtype=np.float32),
             kernels=self._shelf.take(many, width_out * width_in),
@@ -70,22 +56,21 @@ class Engine:
         )
         train_group(
             rule.kind != ADAM and schedule.samples <= width_in,
-            Samples(addresses, alike.samples, labels, schedule.rows, schedule.sizes),
+            Samples(addresses, group.samples, labels, schedule.rows, schedule.sizes),
             head.head,
             rule,
             trained,
         )
-        found = zip(jobs, trained.states.tolist(), trained.losses.tolist(), head.unpack(trained), strict=True)
+        rows = zip(trained.states.tolist(), trained.losses.tolist(), head.unpack(trained), strict=True)
         return [
-            FleetResult(weights, tuple(losses)) if state == TRAINED else _failed(job, state)
-            for job, state, losses, weights in found
+            FleetResult(weights, tuple(losses)) if state == TRAINED else _failed(group, job, state)
+            for job, (state, losses, weights) in enumerate(rows)
         ]
 
-    def _head(self, job: Prepared) -> Padded:
-        model = job.job.model
-        if id(model) not in self._heads and job.stack is not None:
-            self._heads[id(model)] = Padded.of(job.stack, model.weights)
-        return self._heads[id(model)]
+    def _head(self, group: Group) -> Padded:
+        if id(group.model) not in self._heads:
+            self._heads[id(group.model)] = Padded.of(group.stack, group.model.weights)
+        return self._heads[id(group.model)]
 
 
 def _rule(plan: TrainingPlan, semantics: Semantics) -> Rule:
@@ -101,10 +86,10 @@ def _rule(plan: TrainingPlan, semantics: Semantics) -> Rule:
     return Rule(kind, rate, optimizer.momentum, share, 0.0, False, mean)
 
 
-def _failed(job: Prepared, state: int) -> FleetResult:
-    if state == NO_CLASS and job.stack is not None:
-        hint = f"Labels are 0 to {job.stack.widths[-1] - 1}."
-        return FleetResult(error=feature_error("A label is no class of the head.", hint))
-    if not np.isfinite(job.features).all():
-        return FleetResult(error=feature_error("The features are not finite.", "Compute them again."))
-    return FleetResult(error=update_error("The training diverged.", "Lower the learning rate."))
+def _failed(group: Group, job: int, state: int) -> FleetResult:
+    if state == NO_CLASS:
+        hint = f"Labels are 0 to {group.stack.widths[-1] - 1}."
+        return FleetResult.failed(feature_error("A label is no class of the head.", hint))
+    if not np.isfinite(group.features[job]).all():
+        return FleetResult.failed(feature_error("The features are not finite.", "Compute them again."))
+    return FleetResult.failed(update_error("The training diverged.", "Lower the learning rate."))
