@@ -13,6 +13,10 @@ from wsgiref.simple_server import WSGIRequestHandler, make_server
 import pytest
 
 from headway.cli.main import run
+from headway.cli.registry import connect, effective, key_folder
+from headway.publisher.rotations import post_targets
+from headway.trust.ceremony import admit
+from headway.trust.client import utc_now
 from headway_server.app import create_app, make_ports
 from headway_server.catalog import tokens
 from headway_server.db.engine import SqlDatabase
@@ -175,6 +179,25 @@ def test_after_a_theft_the_releases_of_the_key_are_listed_with_what_orders_them_
     assert "no head release" in capsys.readouterr().err
 
 
+def test_a_publishers_key_is_taken_out_beside_another(shop, capsys, base, heads):
+    run(["keys", "create", "--base-id", BASE_ID])
+    run(["bases", "publish", str(base), "--base-id", BASE_ID, "--version", "1"])
+    run(["heads", "publish", str(heads[0]), "--name", "topic", "--base", str(base)])
+    chosen = effective()
+    folder = key_folder(chosen)
+    gone, second = folder.load("publisher").public.keyid, folder.create("second")
+    with connect(chosen) as registry:
+        beside = admit(registry.role("targets"), second.public, beside=gone, now=utc_now())
+        post_targets(registry, beside, folder.all(), now=utc_now)
+    capsys.readouterr()
+    assert run(["keys", "revoke", gone]) == 0
+    said = capsys.readouterr()
+    assert "stays on devices until you order it off" in said.err
+    assert f"headway heads revoke topic@1 --base-id {BASE_ID}" in said.out
+    roles = {row["role"]: row for row in told(capsys, "keys", "show")["roles"]}
+    assert [key["name"] for key in roles["bases"]["keys"]] == ["second"]
+
+
 def test_one_signature_of_two_is_not_enough(shop, capsys):
     run(["keys", "create", "--base-id", BASE_ID])
     run(["keys", "request", "root", "--out", "r"])
@@ -202,6 +225,7 @@ def test_one_signature_of_two_is_not_enough(shop, capsys):
         (["heads", "list", "--url", "127.0.0.1:8080"], 1, "bad_url"),
         (["bases", "publish", "nowhere", "--base-id", "kd", "--version", "1"], 5, "no_release"),
         (["bases", "publish", ".", "--base-id", "kd", "--version", "1", "--waive", "size"], 2, "bad_waiver"),
+        (["bases", "publish", ".", "--base-id", "kd", "--version", "1", "--waive", "size="], 2, "bad_waiver"),
         (["keys", "sign", "nowhere", "--key", "root-1", "--out", "s"], 5, "no_such_file"),
     ],
 )

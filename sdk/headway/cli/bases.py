@@ -12,7 +12,7 @@ from headway.cli.labels import make_label_app
 from headway.cli.options import AsJson, Builder, DryRun, There, reaching
 from headway.cli.output import print_json, print_table
 from headway.cli.publishing import UploadProgress, published_json, say_published
-from headway.cli.waiving import Reasons, Waived, waivers
+from headway.cli.waiving import Waived, waivers
 
 app = typer.Typer(help="Publish and list bases.", no_args_is_help=True, add_completion=False)
 app.add_typer(make_alias_app("base"), name="alias")
@@ -28,7 +28,6 @@ def publish(
     version: Annotated[str, typer.Option("--version", help="Its version, for example 1 or 2.1.")],
     builder: Builder = "headway",
     waive: Waived = None,
-    reason: Reasons = None,
     dry_run: DryRun = False,
     as_json: AsJson = False,
 ) -> None:
@@ -43,7 +42,7 @@ def publish(
             version=version,
             signers=there.keys().all(),
             builder=builder,
-            waivers=waivers(waive, reason),
+            waivers=waivers(waive),
             dry_run=dry_run,
             on_progress=UploadProgress(),
         )

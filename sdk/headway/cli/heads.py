@@ -14,7 +14,7 @@ from headway.cli.options import AsJson, Builder, DryRun, Release, There, reachin
 from headway.cli.output import note, print_json, print_table
 from headway.cli.publishing import UploadProgress, published_json, say_published
 from headway.cli.releases import gate_rows, head_facts, proof_rows
-from headway.cli.waiving import Reasons, Waived, waivers
+from headway.cli.waiving import Waived, waivers
 from headway.contract.versions import parse_version
 
 Rebase = Literal["replay", "merge", "keep", "discard"]
@@ -38,7 +38,6 @@ def publish(
     rebase: Annotated[Rebase, typer.Option(help="What personal heads do when they meet it.")] = "replay",
     builder: Builder = "headway",
     waive: Waived = None,
-    reason: Reasons = None,
     dry_run: DryRun = False,
     as_json: AsJson = False,
 ) -> None:
@@ -63,7 +62,7 @@ def publish(
             release=number,
             options=options,
             builder=builder,
-            waivers=waivers(waive, reason),
+            waivers=waivers(waive),
             dry_run=dry_run,
             on_progress=UploadProgress(),
         )

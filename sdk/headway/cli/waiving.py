@@ -1,4 +1,4 @@
-"""The pair ``--waive METRIC --reason TEXT`` of the publishing commands."""
+"""``--waive METRIC=REASON`` of the publishing commands, as in training: what a gate does not pass, accepted openly."""
 
 from __future__ import annotations
 
@@ -11,23 +11,27 @@ from headway.cli.arguments import BadArgument
 if TYPE_CHECKING:
     from headway.publisher.gate import Waiver
 
-Waived = Annotated[list[str] | None, typer.Option("--waive", help="A gate metric to accept as it is.")]
-Reasons = Annotated[list[str] | None, typer.Option("--reason", help="Why, once for each --waive; it is signed.")]
+Waived = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--waive", metavar="METRIC=REASON", help="Accept a line of the gate that is not passed; the reason is signed."
+    ),
+]
 
 
-def waivers(waive: list[str] | None, reason: list[str] | None) -> list[Waiver]:
-    """The waivers, paired in order.
+def waivers(waive: list[str] | None) -> list[Waiver]:
+    """The waivers.
 
     Raises:
-        BadArgument: code ``bad_waiver``; not one reason for each metric.
+        BadArgument: code ``bad_waiver``; a metric without a reason.
     """
     from headway.publisher.gate import Waiver
 
-    metrics, reasons = waive or [], reason or []
-    if len(metrics) != len(reasons):
+    pairs = [[part.strip() for part in text.partition("=")[::2]] for text in waive or ()]
+    if not all(metric and why for metric, why in pairs):
         raise BadArgument(
             "bad_waiver",
-            f"There are {len(metrics)} --waive and {len(reasons)} --reason.",
-            hint="Give one --reason after each --waive.",
+            "A waiver needs a metric and a reason.",
+            hint="Write --waive 'METRIC=REASON', for example --waive 'latency=no phone measured yet'.",
         )
-    return [Waiver(metric, why) for metric, why in zip(metrics, reasons, strict=True)]
+    return [Waiver(metric, why) for metric, why in pairs]

@@ -57,7 +57,7 @@ def waived_card(card: Mapping[str, Any], waivers: Iterable[Waiver]) -> dict[str,
         raise RefusedError(
             "gate_not_met",
             f"The release does not pass its gate ({told}).",
-            hint="Improve it, attach a device report, or waive each metric: --waive METRIC --reason TEXT.",
+            hint="Improve it, attach a device report, or waive each metric: --waive 'METRIC=REASON'.",
             kind="gate",
             open=",".join(open_lines),
         )

@@ -56,7 +56,7 @@ class Answer:
 class Retries:
     """How often and how long a request that may be repeated is repeated. Times in seconds."""
 
-    attempts: int = 4
+    attempts: int = 6  # about six seconds: a registry that is just being started answers before the last one
     wait_initial_s: float = 0.2
     wait_max_s: float = 5.0
     timeout_s: float = 60.0
