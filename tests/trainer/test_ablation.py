@@ -282,6 +282,8 @@ def test_seeds_have_parents_of_their_own(workshop: Any, studied: tuple[Path, dic
     )
     models = (folder / f"{where}distil-general/model.pt" for where in ("", "ablation/parent/5/"))
     assert not same_model(*models)
+    assert [one["answered_by"] for one in read_run(folder).ablations] == ["student", "exported"]
+    assert "own classifier" in render([read_run(folder)])
     entry = table["variants"][0]["difference"]["test"]
     assert entry["seeds"] == 2
     assert entry["method"] == "bootstrap over rows and seeds"

@@ -118,12 +118,12 @@ class Study:
             "head": self.config.heads[0].name if self.by == "exported" else None,
             "made_with": parent.facts[0]["qat"].get("made_with", {}),
         }
-        folder = make_folder(self.places.run_folder / FOLDER)
+        folder, stem = make_folder(self.places.run_folder / FOLDER), table.STEMS[self.by]
         made = table.document(parent, outcomes, self.seeds or (self._own_seed,), about)
-        made = table.joined(_held(folder / table.FILE), made, [variant.name for variant in self.variants])
-        write_text(folder / table.FILE, json.dumps(made, ensure_ascii=False, indent=2) + "\n")
-        write_text(folder / "ablation.md", table.markdown(made))
-        write_text(folder / "ablation.svg", forest_svg(made).render_alone())
+        made = table.joined(_held(folder / f"{stem}.json"), made, [variant.name for variant in self.variants])
+        write_text(folder / f"{stem}.json", json.dumps(made, ensure_ascii=False, indent=2) + "\n")
+        write_text(folder / f"{stem}.md", table.markdown(made))
+        write_text(folder / f"{stem}.svg", forest_svg(made).render_alone())
         return made
 
 

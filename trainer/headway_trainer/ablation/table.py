@@ -18,8 +18,8 @@ from headway_trainer.report.forest import answering, changed_text, difference_pa
 from headway_trainer.report.standings import accuracy_of, pooled
 
 SCHEMA = 1
-FILE = "ablation.json"
-"""The document's name, in the folder `ablation` of the run."""
+STEMS: dict[str, str] = {"exported": "ablation", "student": "ablation-student"}
+"""The names of the tables, by who answers, in the folder `ablation` of the run."""
 
 Json = dict[str, Any]
 

@@ -30,14 +30,14 @@ class Curve:
 class RunFacts:
     """One run: the folder's name, its configuration with digest, the facts of each step done, in order.
 
-    `ablation` is the table of its variants, if some were run.
+    `ablations` are the tables of its variants, one for each way to answer that was asked for.
     """
 
     name: str
     digest: str
     config: Json
     steps: Mapping[str, Json]
-    ablation: Json | None = None
+    ablations: tuple[Json, ...] = ()
 
     @property
     def title(self) -> str:
@@ -73,9 +73,8 @@ def read_run(folder: Path) -> RunFacts:
     known = {path.parent.name: path for path in folder.glob("*/facts.json")}
     names = [step for step in ORDER if step in known] + sorted(set(known) - set(ORDER))
     steps = {name: _read(known[name]) for name in names}
-    table = folder / "ablation" / "ablation.json"
-    ablation = _read(table) if table.exists() else None
-    return RunFacts(folder.resolve().name, str(held.get("digest", "")), held.get("config", {}), steps, ablation)
+    tables = tuple(_read(path) for path in sorted(folder.glob("ablation/*.json")))
+    return RunFacts(folder.resolve().name, str(held.get("digest", "")), held.get("config", {}), steps, tables)
 
 
 def _read(path: Path) -> dict[str, Any]:

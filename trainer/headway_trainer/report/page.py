@@ -152,8 +152,7 @@ def _view(run: RunFacts) -> dict[str, Any]:
         "waivers": waivers,
         "prepared": run.steps.get("prepare", {}),
         "made_with": next((facts["made_with"] for facts in run.steps.values() if "made_with" in facts), {}),
-        "forest": Markup(forest_svg(run.ablation).render()) if run.ablation else "",
-        "ablation": run.ablation or {},
+        "ablations": [(table, Markup(forest_svg(table).render())) for table in run.ablations],
         "config": json.dumps(run.config, ensure_ascii=False, indent=2),
     }
 
