@@ -35,9 +35,9 @@ def main() -> None:
 def head() -> Iterator[str]:
     """Say what the page is."""
     yield "# What each part of the recipe brings\n"
-    yield "Made by `headway train ablate CONFIG.toml --run RUN …`, written by `ablation.py`. Each variant is the run with"
-    yield "the keys named changed, and one seed unless more are told. Seconds are those of all steps together, shared ones"
-    yield f"as the run itself took them, on a machine of {os.cpu_count()} cores that did other work too.\n"
+    yield "Made by `headway train ablate CONFIG.toml --run RUN …`, written by `ablation.py`. A variant is the run with"
+    yield "the keys named changed, and one seed unless more are told. Seconds are those of all steps together, shared"
+    yield f"ones as the run itself took them, on a machine of {os.cpu_count()} cores that did other work too.\n"
 
 
 def of_run(run: Path) -> Iterator[str]:
