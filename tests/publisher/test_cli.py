@@ -13,7 +13,8 @@ from wsgiref.simple_server import WSGIRequestHandler, make_server
 import pytest
 
 from headway.cli.main import run
-from headway.cli.registry import connect, effective, key_folder
+from headway.cli.options import There
+from headway.cli.settings import load
 from headway.publisher.rotations import post_targets
 from headway.trust.ceremony import admit
 from headway.trust.client import utc_now
@@ -183,10 +184,10 @@ def test_a_publishers_key_is_taken_out_beside_another(shop, capsys, base, heads)
     run(["keys", "create", "--base-id", BASE_ID])
     run(["bases", "publish", str(base), "--base-id", BASE_ID, "--version", "1"])
     run(["heads", "publish", str(heads[0]), "--name", "topic", "--base", str(base)])
-    chosen = effective()
-    folder = key_folder(chosen)
+    there = There(load({}))
+    folder = there.keys()
     gone, second = folder.load("publisher").public.keyid, folder.create("second")
-    with connect(chosen) as registry:
+    with there.registry() as registry:
         beside = admit(registry.role("targets"), second.public, beside=gone, now=utc_now())
         post_targets(registry, beside, folder.all(), now=utc_now)
     capsys.readouterr()

@@ -114,6 +114,15 @@ def test_why_a_device_does_not_get_it(signed_in: PublisherWorld) -> None:
     assert "It " not in page(signed_in, "explain"), "nobody was described yet"
 
 
+def test_a_revoked_release_is_shown_as_such(signed_in: PublisherWorld) -> None:
+    assert "leave it at their next poll" not in signed_in.client.get("/console/reader").text
+    revoked = signed_in.draft_head(1, status="revoked")
+    assert signed_in.post_role("heads-kd", signed_in.head_role(revoked)).status_code == 200
+    assert "leave it at their next poll" in signed_in.client.get("/console/reader").text
+    assert "会在下次轮询时放弃它" in page(signed_in, "heads/kd/topic/1?lang=zh")
+    assert "topic@1" in page(signed_in, "releases?state=revoked")
+
+
 def test_webhooks_are_for_administrators_and_tell_no_secret(server: Server, signed_in: PublisherWorld) -> None:
     url = "https://chat.example.net/services/T0/B0/verysecret?key=alsosecret"
     made = signed_in.call(

@@ -19,6 +19,7 @@ from headway_server.records import (
     HeadRecord,
     ProofRunRecord,
     RecallRecord,
+    RolloutRecord,
 )
 
 MOST = 60
@@ -53,6 +54,11 @@ class AppView:
     def newest(self) -> tuple[HeadRecord, ...]:
         """The releases that the page lists; the others are found by searching."""
         return self.heads[:MOST]
+
+    def is_revoked(self, rollout: RolloutRecord) -> bool:
+        """Whether the publisher has revoked what a rollout offers: no device takes it, and those that have it leave."""
+        key = (rollout.base_id, rollout.name, rollout.release)
+        return any((h.base_id, h.name, h.release) == key for h in self.heads if h.state == "revoked")
 
     @property
     def proofs(self) -> Mapping[tuple[str, str, int, str], EdgeRecord]:

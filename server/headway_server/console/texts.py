@@ -42,6 +42,10 @@ TEXTS: dict[str, tuple[str, str]] = {
     "yanked": ("yanked", "已撤下"),
     "live": ("live", "有效"),
     "revoked": ("revoked", "已撤销"),
+    "revoked_note": (
+        "Its publisher revoked it: no device takes it, and those that run it leave it at their next poll.",
+        "发布者已撤销这个版本：设备不再接受它，正在运行它的设备会在下次轮询时放弃它。",
+    ),
     "registered": ("not yet signed", "尚未签名"),
     "unlisted": ("history", "历史"),
     "installed": ("installed", "已安装"),
