@@ -19,10 +19,10 @@ pytest.importorskip("transformers", reason="training needs the extra trainer")
 pytest.importorskip("coremltools", reason="exporting needs the extra sim")
 
 from headway.contract.errors import RefusedError
-from headway_trainer.ablation.answering import UNTIL
+from headway_trainer.ablation.answering import UNTIL, Answered
 from headway_trainer.ablation.paired import clopper_pearson, difference
 from headway_trainer.ablation.study import Study
-from headway_trainer.ablation.table import markdown
+from headway_trainer.ablation.table import Outcome, document, markdown
 from headway_trainer.ablation.variants import Variant, chosen, read_variants, shipped, varied
 from headway_trainer.cli import app
 from headway_trainer.config import RunConfig, read_config
@@ -261,6 +261,41 @@ def test_the_report_shows_what_each_part_brings(studied: tuple[Path, dict[str, A
     drawing = (folder / "ablation/ablation.svg").read_text("utf-8")
     assert drawing.startswith("<svg")
     assert "layer-1" in drawing
+
+
+def test_a_variant_that_diverges_is_a_finding(workshop: Any, studied: tuple[Path, dict[str, Any]]) -> None:
+    folder, _ = studied
+    config = read_config(workshop.config.parent / "one-head.toml")
+    wild = Variant("wild", {"qat.schedule.learning_rate": 1e30, "qat.schedule.gradient_norm": 1e30, "qat.epochs": 9})
+    asked = chosen(config, ["wild", "rounded"], {"wild": wild}, UNTIL["student"])
+    table = Study(config, places_of(workshop, folder), asked, by="student").run()
+    assert "The loss of qat is" in table["variants"][0]["stopped"]
+    assert "difference" in table["variants"][1], "the others go on"
+    assert "| stopped: The loss of qat" in markdown(table)
+    assert "中止" in render([read_run(folder)])
+
+
+def test_several_sets_are_told_together_and_apart() -> None:
+    def answers(news: str, mood: str, apart: str) -> Answered:
+        rows = {"news": news, "mood": mood, "apart": apart}
+        return Answered(
+            {name: dict.fromkeys(("dev", "test"), rights(told)[0]) for name, told in rows.items()}, ("news", "mood")
+        )
+
+    scored = {name: {"correct": 2, "rows": 4} for name in ("news", "mood")}
+    facts = {"qat": {"seconds": 1.0, "test": {"sets": scored}}, "export-base": {"seconds": 2.0, "size_bytes": 5}}
+    parent = Outcome("parent", {}, None, [answers("1100", "1111", "10")], [facts])
+    variant = Outcome("v", {"task.alpha": (0.7, 0.0)}, "distil-task", [answers("1110", "1110", "01")], [facts])
+    table = document(parent, [variant], [1], {"head": "topic", "answered_by": "exported"})
+    assert table["parent"]["test"]["rows"] == 8, "held-out sets taught nothing, so they stand apart"
+    assert table["parent"]["own_classifier_test"]["correct"] == 4
+    entry = table["variants"][0]
+    assert entry["difference"]["test"]["points"] == 0.0
+    assert (entry["difference"]["test"]["won"], entry["difference"]["test"]["lost"]) == (1, 1)
+    assert entry["difference_by_set"]["news"]["test"]["points"] == 25.0
+    told = markdown(table)
+    assert "| test, by set | news | mood | apart |" in told
+    assert "`task.alpha 0.7 → 0`" in told
 
 
 def test_seeds_have_parents_of_their_own(workshop: Any, studied: tuple[Path, dict[str, Any]]) -> None:
