@@ -1,4 +1,4 @@
-"""The console in a real browser: sign in, read a release's gate in Chinese, and run its proof again by the button."""
+"""The console in a real browser: sign in, ask by the forms, read a release's gate in Chinese, run its proof again."""
 
 from __future__ import annotations
 
@@ -62,3 +62,35 @@ def test_a_release_is_read_and_proven_again(address: str, published: PublisherWo
         browser.close()
     assert said == []
     assert [run["result"] for run in published.call("GET", "/proofs/runs").json()["runs"]] == ["not_run"]
+
+
+def test_questions_are_asked_on_a_phone_in_the_dark(address: str, published: PublisherWorld) -> None:
+    published.offer(1)
+    key = {"base_id": "kd", "name": "topic", "alias": "stable"}
+    for release in ("1", None, "1"):
+        published.call("PUT", "/aliases", json={**key, "release": release})
+    said: list[str] = []
+    with playwright.sync_playwright() as api:
+        browser = api.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
+        phone: Any = browser.new_page(viewport={"width": 390, "height": 800}, locale="zh-CN", color_scheme="dark")
+        phone.on("console", lambda message: said.append(message.text))
+        phone.on("pageerror", lambda error: said.append(str(error)))
+        phone.goto(f"{address}/console/")
+        phone.locator("#token").fill(published.headers["Authorization"].split()[1])
+        phone.locator("form button").click()
+        phone.get_by_text("reader", exact=True).click()
+        for name in ("版本", "名称", "影响", "为什么没有？", "Webhook", "总览"):
+            phone.locator("nav").get_by_text(name, exact=True).click()
+            assert phone.evaluate("document.documentElement.scrollWidth <= window.innerWidth"), name
+        phone.locator("nav").get_by_text("名称", exact=True).click()
+        assert not phone.get_by_text("已移除").is_visible()
+        phone.locator("summary").click()
+        assert phone.get_by_text("已移除").is_visible()
+        phone.locator("nav").get_by_text("为什么没有？", exact=True).click()
+        phone.locator("input[name=os]").fill("16")
+        phone.locator("main form button").click()
+        assert "操作系统版本过低。" in phone.locator("#decision").inner_text()
+        phone.get_by_text("English").click()  # the question stays asked
+        assert "The operating system is too old." in phone.locator("#decision").inner_text()
+        browser.close()
+    assert said == []
