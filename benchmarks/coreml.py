@@ -266,7 +266,7 @@ def main() -> None:
             with contextlib.redirect_stderr(io.StringIO()):
                 runs = contenders(length, options, folder)
             for batch in map(int, options.batches.split(",")):
-                rounds = options.rounds if batch == 1 else max(2, options.rounds // 3)
+                rounds = options.rounds if batch == 1 else max(4, options.rounds // 2)  # two were too few to tell
                 rows.append(measure(runs, length, batch, rounds, clock))
                 print(rows[-1], file=sys.stderr)
         package = folder / f"int8-{rows[0].length}.mlpackage"

@@ -5,8 +5,8 @@ import itertools
 import numpy as np
 import pytest
 
-from headway.coreml import SGD, Adam, HeadLayout, MLModel, Range, initial_head, update_model
-from headway.coreml.fleet.engine import train_fleet
+from headway.coreml import SGD, Adam, AllowedSet, HeadLayout, MLModel, Range, initial_head, update_model
+from headway.coreml.fleet.engine import pieces, train_fleet
 from headway.coreml.fleet.jobs import FleetJob
 from headway.coreml.fleet.lanes import compiled
 from headway.coreml.proto import encode
@@ -123,7 +123,8 @@ def test_heads_of_other_kinds_go_through_the_single_engine(tmp_path):
     (tmp_path / "partly.mlmodel").write_bytes(encode(frozen))
     model = MLModel(tmp_path / "partly.mlmodel")
     jobs = [FleetJob(model, *samples(layout, 20, 1))]
-    (result,) = train_fleet(jobs)
+    result, again = train_fleet([*jobs, *jobs], workers=2)
+    np.testing.assert_array_equal(result.weights["dense_1.weights"], again.weights["dense_1.weights"])
     data = {"features": jobs[0].features, "probabilities_true": jobs[0].labels}
     expected = update_model(model, data).model.weights
     assert set(result.weights) == {"dense_1.weights", "dense_1.biases"}
@@ -178,6 +179,38 @@ def test_sizes_that_fill_no_vector(tmp_path, optimizer, features, hidden, classe
     model = configured(make_head(tmp_path, layout), miniBatchSize=5, epochs=3)
     jobs = [FleetJob(model, *samples(layout, count, 1)), FleetJob(model, *samples(layout, 1, 2))]
     assert_as_single(jobs, train_fleet(jobs), Semantics())
+
+
+@pytest.mark.parametrize("hidden", [(), (6,)])
+@pytest.mark.parametrize("batch", [1, 2, 3, 4, 5, 7, 11])
+def test_mini_batches_of_every_size(tmp_path, hidden, batch):
+    """Samples are worked on by four and by two: what is left over must be right too."""
+    sizes = AllowedSet(batch, (batch,))
+    layout = HeadLayout(20, 3, hidden=hidden, optimizer=SGD(Range(0.05), mini_batch_size=sizes))
+    head = make_head(tmp_path, layout)
+    jobs = [FleetJob(head, *samples(layout, count, count)) for count in (1, 2, 9, 18)]
+    assert_as_single(jobs, train_fleet(jobs), Semantics())
+
+
+def test_after_a_head_that_diverged_the_next_is_as_ever(tmp_path):
+    """Heads of one call share memory: nothing of the one may be left for the other."""
+    for optimizer in OPTIMIZERS.values():
+        layout = HeadLayout(12, 4, hidden=(7,), optimizer=optimizer)
+        head = make_head(tmp_path, layout)
+        good = FleetJob(head, *samples(layout, 25, 1))
+        bad = FleetJob(head, good.features * 1e38, good.labels)
+        first, failed, second = train_fleet([good, bad, good])
+        assert failed.error is not None
+        assert first.losses == second.losses
+        for key, values in first.weights.items():
+            np.testing.assert_array_equal(second.weights[key], values)
+
+
+@pytest.mark.parametrize("workers", [1, 2, 3])
+@pytest.mark.parametrize("count", [0, 1, 7, 8, 63, 64, 65, 200, 1000])
+def test_pieces_are_all_jobs_once(count, workers):
+    found = [place for piece in pieces(count, workers) for place in range(count)[piece]]
+    assert found == list(range(count))
 
 
 def test_samples_need_not_be_writable_contiguous_or_float32(tmp_path):

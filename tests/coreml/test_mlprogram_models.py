@@ -16,12 +16,18 @@ pytest.importorskip("torch")
 
 EXACT = ProgramOptions(threads=1, use_cache=False)
 
-FAST = [("mobilebert", "trace", "iOS16"), ("bert", "trace", "iOS15"), ("cnn", "trace", "iOS15")]
+FAST = [
+    ("mobilebert", "trace", "iOS16"),
+    ("bert", "trace", "iOS15"),
+    ("e5", "trace", "iOS16"),
+    ("cnn", "trace", "iOS15"),
+]
 SLOW = [
     ("mobilebert", "export", "iOS18"),
     ("mobilebert", "trace", "iOS15"),
     ("bert", "export", "iOS17"),
     ("bert", "trace", "iOS18"),
+    ("e5", "export", "iOS18"),
     ("roberta", "trace", "iOS16"),
     ("albert", "trace", "iOS16"),
     ("distilbert", "trace", "iOS16"),

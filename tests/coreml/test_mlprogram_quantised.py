@@ -135,6 +135,22 @@ def test_compressed_package_equals_its_decompression(name: str, packages: dict[s
     assert np.abs(fast - wanted).max() < 0.03 * np.abs(wanted).max()
 
 
+def test_weights_stored_in_half_precision_are_widened(tmp_path: Path) -> None:
+    """``constexpr_cast``, the one form that none of the compressors above writes."""
+    half = SECOND[:, :32].astype(np.float16)
+
+    def body(x: Any) -> Any:
+        weight = mb.constexpr_cast(source_val=half, output_dtype="fp32")
+        return mb.matmul(x=x, y=weight, transpose_y=True)
+
+    x = RNG.standard_normal((1, 32)).astype(np.float32)
+    path = save_program(body, {"x": x}, tmp_path / "half.mlpackage", "iOS16")
+    model = ct.models.MLModel(str(path), skip_model_load=True)
+    assert "constexpr_cast" in {op.type for op in _operations(model)}
+    (found,) = compile_program(path, ProgramOptions(threads=1, use_cache=False)).predict({"x": x}).values()
+    np.testing.assert_allclose(found, x @ half.astype(np.float32).T, rtol=1e-5, atol=1e-5)
+
+
 def _operations(model: Any) -> list[Any]:
     function = model.get_spec().mlProgram.functions["main"]
     return list(function.block_specializations[function.opset].operations)

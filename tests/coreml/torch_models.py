@@ -47,6 +47,7 @@ def _config(kind: str) -> Any:
     made: dict[str, Callable[[], Any]] = {
         "mobilebert": lambda: transformers.MobileBertConfig(**{**_BERT, "intermediate_size": 32}, **bottleneck),
         "bert": lambda: transformers.BertConfig(**_BERT),
+        "e5": lambda: transformers.BertConfig(**_BERT),  # as MiniLM and E5 are; what differs is how they end
         "roberta": lambda: transformers.RobertaConfig(**_BERT, max_position_embeddings=64),
         "albert": lambda: transformers.AlbertConfig(**_BERT, embedding_size=16),
         "distilbert": lambda: transformers.DistilBertConfig(
@@ -69,7 +70,7 @@ def _text_module(kind: str, attention: str = "eager") -> Any:
             torch.nn.init.normal_(parameter, float(parameter.mean()), 0.2)
 
     class Base(torch.nn.Module):
-        """Embeddings, layers with an additive mask of our own, masked mean, one dense layer, rank 1."""
+        """Embeddings, layers with an additive mask of our own, masked mean, one dense layer or unit length, rank 1."""
 
         def __init__(self) -> None:
             super().__init__()
@@ -83,7 +84,10 @@ def _text_module(kind: str, attention: str = "eager") -> Any:
                 out = layer(states, (1.0 - mask)[:, None, None, :] * -1e4)
                 states = out[0] if isinstance(out, tuple | list) else out
             weights = mask[:, :, None]
-            return torch.tanh(self.dense((states * weights).sum(1) / weights.sum(1))).reshape(-1)
+            mean = (states * weights).sum(1) / weights.sum(1)
+            if kind == "e5":
+                return torch.nn.functional.normalize(mean, p=2, dim=1).reshape(-1)
+            return torch.tanh(self.dense(mean)).reshape(-1)
 
         def _embedded(self, input_ids: Any) -> Any:
             positions = torch.arange(LENGTH)[None]
