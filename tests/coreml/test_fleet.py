@@ -9,6 +9,7 @@ from headway.coreml import SGD, Adam, AllowedSet, HeadLayout, MLModel, Range, in
 from headway.coreml.fleet.engine import pieces, train_fleet
 from headway.coreml.fleet.jobs import FleetJob
 from headway.coreml.fleet.lanes import compiled
+from headway.coreml.fleet.shelf import Shelf
 from headway.coreml.proto import encode
 from headway.coreml.update.keys import MLModelConfiguration, MLParameterKey
 from headway.coreml.update.semantics import Semantics
@@ -211,6 +212,15 @@ def test_after_a_head_that_diverged_the_next_is_as_ever(tmp_path):
 def test_pieces_are_all_jobs_once(count, workers):
     found = [place for piece in pieces(count, workers) for place in range(count)[piece]]
     assert found == list(range(count))
+
+
+def test_a_shelf_gives_every_row_once():
+    shelf = Shelf(50)
+    taken = [shelf.take(rows, 3) for rows in (20, 20, 20, 70)] + [shelf.take(5, 0), shelf.take(8, 2)]
+    assert [part.shape for part in taken] == [(20, 3), (20, 3), (20, 3), (70, 3), (5, 0), (8, 2)]
+    for number, part in enumerate(taken):
+        part[:] = number
+    assert all((part == number).all() for number, part in enumerate(taken))
 
 
 def test_samples_need_not_be_writable_contiguous_or_float32(tmp_path):
