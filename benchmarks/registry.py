@@ -3,8 +3,9 @@
 Starts ``headway server run`` on loopback over fresh folders, asks it a bounded number of times over a few connections
 that stay open, and reads from the kernel how much processor time the server's processes used meanwhile. Processor time
 per request is the steady figure; requests per second depend on what else the machine does (the load itself too).
-nginx with the same file, granian with a trivial application, a registry with 10,000 heads and MLflow take their turns
-in the same rounds, where they are installed; outcomes are reported to SQLite and to PostgreSQL.
+nginx with the same file, a registry with 10,000 heads and MLflow take their turns in the same rounds, where they are
+installed; each of ours and nginx's also over one connection (a server that sleeps and wakes for every request) and over
+many (one that never sleeps). Outcomes are reported to SQLite and to PostgreSQL.
 
 Run: ``python benchmarks/registry.py`` (about three minutes; see ``registry_mlflow.py`` for ``--mlflow``). Writes
 ``benchmarks/results/registry.md``. Linux only.
@@ -21,12 +22,13 @@ import sys
 import tempfile
 import time
 from contextlib import ExitStack
+from dataclasses import replace
 from pathlib import Path
 
 import httpx2
-from registry_load import Reported, Target, cpu_s, devices, family, get, measure, rss_bytes
+from registry_load import MANY, NUMBER, Reported, Target, cpu_s, devices, family, get, measure, rss_bytes
 from registry_mlflow import ALIAS, publish_headway, publish_mlflow, seed_mlflow
-from registry_servers import ROOT, Running, bare_granian, mlflow, nginx, postgres, registry
+from registry_servers import ROOT, Running, mlflow, nginx, postgres, registry
 from registry_table import Figures
 from registry_world import add_base, add_heads, counted, reports, seed
 
@@ -72,7 +74,7 @@ def polls_and_uploads(folder: Path, options: argparse.Namespace, figures: Figure
         if options.mlflow is not None:
             ml = stack.enter_context(mlflow(options.mlflow, folder / "mlflow"))
             figures.mlflow_version = seed_mlflow(ml.port)
-            compared.append(Target("MLflow, alias", ml.port, family(ml.pids[0]), get(ALIAS), 40, connections=1))
+            compared.append(Target("MLflow, alias", ml.port, family(ml.pids[0]), get(ALIAS), 40))
         figures.polls = measure([*_polls(few, many, options.requests), *compared], options.rounds)
         figures.others = measure(_others(few, artifact, options.requests), 3)
         figures.idle_rss = rss_bytes(few.pids)
@@ -86,33 +88,30 @@ def polls_and_uploads(folder: Path, options: argparse.Namespace, figures: Figure
 
 
 def _polls(few: Running, many: Running, count: int) -> list[Target]:
-    return [
-        _unchanged("poll, 304", few, count),
-        _changed("poll, 200", few, count),
-        _unchanged("poll, 304, 10 heads", few, count),
-        _unchanged("poll, 304, 10,000 heads", many, count),
-    ]
+    many_heads = _unchanged("poll, 304, 10,000 heads", many, count)
+    new = _unchanged("poll, 304, each request new", few, count, f"X-Number: {NUMBER.decode()}")
+    return [*_both("poll", few, count), _unchanged("poll, 304, 10 heads", few, count), many_heads, new]
 
 
 def _beside(stack: ExitStack, folder: Path, count: int) -> list[Target]:
-    """What a poll is compared with: nginx, and the HTTP server below ours with next to nothing on it."""
-    targets = []
+    """What a poll is compared with: the same of nginx."""
     web = stack.enter_context(nginx(folder / "few" / "public", folder))
-    if web is not None:
-        targets += [_unchanged("nginx, 304", web, count), _changed("nginx, 200", web, count)]
-    for interface in ("wsgi", "rsgi"):
-        bare = stack.enter_context(bare_granian(folder, interface))
-        targets.append(_changed(f"bare granian, {interface.upper()}, 304", bare, count))
-    return targets
+    return [] if web is None else _both("nginx", web, count)
+
+
+def _both(name: str, server: Running, count: int) -> list[Target]:
+    unchanged, changed = _unchanged(f"{name}, 304", server, count), _changed(f"{name}, 200", server, count)
+    loads = [(f"{name}, 304, {MANY} connections", MANY), (f"{name}, 304, 1 connection", 1)]
+    return [unchanged, changed, *(replace(unchanged, name=told, connections=of) for told, of in loads)]
 
 
 def _changed(name: str, server: Running, count: int) -> Target:
     return Target(name, server.port, server.pids, get(TIMESTAMP), count)
 
 
-def _unchanged(name: str, server: Running, count: int) -> Target:
+def _unchanged(name: str, server: Running, count: int, *more: str) -> Target:
     tag = httpx2.get(f"http://127.0.0.1:{server.port}{TIMESTAMP}").raise_for_status().headers["etag"]
-    return Target(name, server.port, server.pids, get(TIMESTAMP, f"If-None-Match: {tag}"), count)
+    return Target(name, server.port, server.pids, get(TIMESTAMP, f"If-None-Match: {tag}", *more), count)
 
 
 def _others(server: Running, artifact: str, requests: int) -> list[Target]:

@@ -16,6 +16,10 @@ from pathlib import Path
 
 PAGE = os.sysconf("SC_PAGE_SIZE")
 CONNECTIONS = 8
+MANY = 64
+"""So many connections that a server never sleeps: what a request costs once it is busy."""
+NUMBER = b"00000000"
+"""Where this stands in a request, its number is put in, so that no two are alike."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,7 +115,12 @@ def apart(work: Callable[..., object], *arguments: object) -> None:
 
 
 def hammer(port: int, request: bytes, count: int, connections: int) -> None:
-    """Send one request ``count`` times over open connections, reading each answer to its end."""
+    """Send one request ``count`` times over open connections, reading each answer to its end.
+
+    Every connection is sent a request before the first answer is read, so a server finds as many at once as there are
+    connections; the next ones come when all were answered.
+    """
+    alike, number = NUMBER not in request, 0
     sockets = [socket.create_connection(("127.0.0.1", port)) for _ in range(connections)]
     size = 0
     for connection in sockets:
@@ -120,7 +129,8 @@ def hammer(port: int, request: bytes, count: int, connections: int) -> None:
         size = _read_answer(connection)
     for _ in range(max(0, count // len(sockets) - 1)):
         for connection in sockets:
-            connection.sendall(request)
+            number += 1
+            connection.sendall(request if alike else request.replace(NUMBER, b"%08d" % number))
         for connection in sockets:
             left = size
             while left > 0:

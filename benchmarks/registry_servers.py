@@ -1,4 +1,4 @@
-"""The servers that ``benchmarks/registry.py`` starts: ours, nginx, bare granian, PostgreSQL, MLflow."""
+"""The servers that ``benchmarks/registry.py`` starts: ours, nginx, PostgreSQL, MLflow."""
 
 from __future__ import annotations
 
@@ -97,37 +97,12 @@ def nginx(public: Path, folder: Path) -> Iterator[Running | None]:
     config = folder / "nginx.conf"
     config.write_text(
         f"daemon off; worker_processes 1; pid {folder}/nginx.pid; error_log {folder}/error.log; {user}\n"
-        "events { worker_connections 256; }\n"
+        "events { worker_connections 1024; }\n"
         f"http {{ access_log off; sendfile on; keepalive_requests 1000000; server {{ listen 127.0.0.1:{port}; "
         f"root {public}; location / {{ add_header Cache-Control no-cache; }} }} }}\n"
     )
     with _running([program, "-c", config, "-p", folder], port, folder / "nginx.log") as found:
         yield found
-
-
-@contextmanager
-def bare_granian(folder: Path, interface: str) -> Iterator[Running]:
-    """Our HTTP server with an application of two lines that always answers 304: the floor of any poll on it."""
-    (folder / "floor.py").write_text(_FLOOR)
-    port = free_port()
-    command = [sys.executable, "-m", "granian", "--port", port, "--no-ws", "--interface", interface]
-    command += ["--blocking-threads", "4"] if interface == "wsgi" else []
-    with _running([*command, f"floor:{interface}"], port, folder / f"{interface}.log", cwd=folder) as found:
-        yield found
-
-
-_FLOOR = """
-HEADERS = [("etag", '"' + "0" * 64 + '"'), ("cache-control", "no-cache")]
-
-
-def wsgi(environ, start_response):
-    start_response("304 Not Modified", HEADERS)
-    return ()
-
-
-async def rsgi(scope, protocol):
-    protocol.response_empty(304, HEADERS)
-"""
 
 
 @contextmanager

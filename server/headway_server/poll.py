@@ -66,7 +66,7 @@ def understand(request: bytes) -> Poll | None:
 
 
 class Polls:
-    """Answers to polls from the public tree at ``public``; ``count`` is told a status and how often it was given."""
+    """Answers to polls from the public tree at ``public``; ``count`` is told once a second what was given."""
 
     def __init__(self, public: Path, count: Callable[[str, int], None]) -> None:
         self._root, self._count = os.fspath(public), count
@@ -79,13 +79,8 @@ class Polls:
     def begin_turn(self, now: float) -> None:
         """Forget what the last turn saw: requests that come after this are answered from the files as they are then."""
         self._turn.clear()
-        if self._unchanged or self._full:
-            self._count("304", self._unchanged)
-            self._count("200", self._full)
-            self._unchanged = self._full = 0
         if int(now) != self._second:
-            self._second = int(now)
-            self._date = formatdate(self._second, usegmt=True).encode()
+            self._begin_second(int(now))
 
     def answer(self, request: bytes) -> bytes | None:
         """The whole answer to a whole request, or None: then it is the application's."""
@@ -107,6 +102,13 @@ class Polls:
             return None  # a list, a star, a weak tag: legal, and rare
         self._full += 1
         return full
+
+    def _begin_second(self, second: int) -> None:
+        self._second = second
+        self._date = formatdate(second, usegmt=True).encode()
+        self._count("304", self._unchanged)
+        self._count("200", self._full)
+        self._unchanged = self._full = 0
 
     def _remember(self, request: bytes, poll: Poll) -> None:
         if len(request) > _MOST_BYTES:

