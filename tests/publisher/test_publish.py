@@ -104,6 +104,14 @@ def test_publishing_again_does_nothing(studio, network, heads):
     assert {line.split()[0] for line in network.sent} == {"GET"}
 
 
+def test_a_published_head_named_with_another_base_is_not_called_published(studio, heads, tmp_path):
+    studio.base()
+    studio.head(heads[0])
+    with pytest.raises(RefusedError, match="proven on other bases") as caught:
+        studio.head(heads[0], bases=[base_release(tmp_path / "other", seed=7)])
+    assert caught.value.code == "other_bases"
+
+
 def test_next_head_gets_the_next_number_and_its_parent(studio, registry, heads):
     studio.base()
     studio.head(heads[0])

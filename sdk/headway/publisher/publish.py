@@ -17,7 +17,7 @@ from headway.contract.digests import Digest
 from headway.contract.errors import RefusedError
 from headway.contract.manifest import Manifest, base_manifest_path, head_manifest_path
 from headway.contract.targets import HeadTarget
-from headway.publisher.bundle import Release, open_release
+from headway.publisher.bundle import PACKAGE, Release, open_release
 from headway.publisher.describe import (
     HeadOptions,
     base_target,
@@ -139,7 +139,7 @@ def publish_head(
         manifest = files.manifest(app=registry.app, name=name, version=str(number), facts=facts)
         signed_now = HeadsNow.of(registry, base_id)
         present = signed_now.entry(head_manifest_path(base_id, name, number))
-        if present is not None and len(HeadTarget.from_json(present.custom).bases) >= len(bases):
+        if present is not None and _proven_on(present, bases, f"{name}@{number}"):
             return _already(registry, signed_now.roles.home(present.path), "head", name, manifest, present)
         allowed = allowed_signers(registry, heads_role(base_id), signers)
         proofs = prove_head(files, bases, report)
@@ -194,6 +194,25 @@ def _already(
             release=manifest.version,
         )
     return Published(kind, name, manifest.version, manifest.digest, False, (), 0, registry.role_version(role))
+
+
+def _proven_on(present: TargetEntry, bases: Sequence[Path], release: str) -> bool:
+    """Whether a published head was proven on all of ``bases``; False if they are those it has, and more."""
+    proven = {base.digest for base in HeadTarget.from_json(present.custom).bases}
+    asked = {_package_of(path) for path in bases}
+    if not asked <= proven and not proven <= asked:
+        raise RefusedError(
+            "other_bases",
+            f"{release} is already published, proven on other bases than these.",
+            hint="Give each base that it should run on, those it has too; or publish it under the next number.",
+            kind="conflict",
+        )
+    return asked <= proven
+
+
+def _package_of(path: Path) -> Digest:
+    with open_release("base", path) as (base, _):
+        return base.manifest(app="app", name="base", version="1").package_digest(PACKAGE)
 
 
 def _missing(registry: Registry, release: Release) -> tuple[Digest, ...]:

@@ -207,7 +207,7 @@ def current_role(ports: Ports, app: str, role: str) -> RoleVersion:
         raise RefusedError(
             "unknown_role",
             f"The app {app} has no role {role[:80]}.",
-            hint="See targets for its roles.",
+            hint="See them with `headway keys show`.",
             kind="not_found",
         )
     return found
