@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import os
 import shutil
-import signal
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -33,24 +31,14 @@ from headway_server.publication.mirror import mirror_all
 from headway_server.settings import Settings
 from headway_server.storage.filesystem import FilesystemStore
 
+from . import mortal
 from .conftest import Prepared, connect, start
+from .mortal import Tripwire
 from .world import FakeClock, PublisherWorld
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="needs fork")
 ACTOR = Actor("test", "-")
 Change = Callable[[Ports], object]
-
-
-class Tripwire:
-    """Counts the points at which a machine could die, and dies at one of them."""
-
-    def __init__(self, at: int) -> None:
-        self.at, self.passed = at, 0
-
-    def __call__(self, *_: object) -> None:
-        self.passed += 1
-        if self.passed == self.at:
-            os.kill(os.getpid(), signal.SIGKILL)
 
 
 class MortalStore(FilesystemStore):
@@ -80,26 +68,14 @@ def open_ports(folder: Path) -> Ports:
 
 
 def in_child(folder: Path, change: Change, at: int) -> int | None:
-    """Run ``change`` in a process that dies at point ``at``; how many points there were if it lived."""
-    reading, writing = os.pipe()
-    child = os.fork()
-    if child == 0:
-        try:
-            wire = Tripwire(at)
-            ports = open_ports(folder)
-            event.listen(ports.database.engine, "commit", wire)  # type: ignore[attr-defined]
-            change(replace(ports, store=MortalStore(folder / "public", wire)))
-            os.write(writing, str(wire.passed).encode())
-        finally:
-            os._exit(0)
-    os.close(writing)
-    answer = os.read(reading, 16)
-    os.close(reading)
-    _, status = os.waitpid(child, 0)
-    if os.WIFSIGNALED(status):
-        assert os.WTERMSIG(status) == signal.SIGKILL
-        return None
-    return int(answer)
+    """Run ``change`` on a folder in a process that dies at point ``at``; how many points there were if it lived."""
+
+    def changed(wire: Tripwire) -> None:
+        ports = open_ports(folder)
+        event.listen(ports.database.engine, "commit", wire)  # type: ignore[attr-defined]
+        change(replace(ports, store=MortalStore(folder / "public", wire)))
+
+    return mortal.in_child(changed, at)
 
 
 class FolderFetcher:
@@ -161,17 +137,15 @@ def seen_by_a_device(folder: Path, world: PublisherWorld, store: Path) -> tuple[
 def test_killed_at_every_point(scene: Scene, tmp_path: Path) -> None:
     whole = tmp_path / "whole"
     shutil.copytree(scene.folder, whole)
-    points = in_child(whole, scene.change, at=0)
-    assert points is not None
-    assert points >= 8
+    points = list(mortal.points_of(lambda at: in_child(whole, scene.change, at), least=8))
     after = seen_by_a_device(whole, scene.world, tmp_path / "device-whole")
     before = seen_by_a_device(scene.folder, scene.world, tmp_path / "device-before")
     assert after != before
-    for at in range(1, points + 1):
+    for at, point in points:
         folder, device = tmp_path / f"killed-{at}", tmp_path / f"device-{at}"
         shutil.copytree(scene.folder, folder)
         assert in_child(folder, scene.change, at) is None
-        assert seen_by_a_device(folder, scene.world, device) in (before, after), f"point {at} of {points}"
+        assert seen_by_a_device(folder, scene.world, device) in (before, after), point
         # A restart heals the public tree; sending the change again finishes it, and no device ever goes back.
         ports = open_ports(folder)
         mirror_all(ports)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import signal
 import sys
 from pathlib import Path
 
@@ -20,8 +19,9 @@ from headway_server.publication.layout import artifact_path
 from headway_server.settings import Settings
 from headway_server.storage.s3 import S3Store
 
+from . import mortal
 from .backends import Backend
-from .test_crash import Tripwire
+from .mortal import Tripwire
 from .world import FakeClock, PublisherWorld
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="needs fork")
@@ -64,37 +64,22 @@ def arm(ports: Ports, wire: Tripwire) -> None:
 
 def in_child(settings: Settings, data: bytes, at: int) -> int | None:
     """Send ``data`` in a process that dies at point ``at``; how many points there were if it lived."""
-    reading, writing = os.pipe()
-    child = os.fork()
-    if child == 0:
-        try:
-            wire = Tripwire(at)
-            ports = make_ports(settings, clock=FakeClock(), examiner=AbsentExaminer())
-            arm(ports, wire)
-            send(ports, data)
-            os.write(writing, str(wire.passed).encode())
-        finally:
-            os._exit(0)
-    os.close(writing)
-    answer = os.read(reading, 16)
-    os.close(reading)
-    _, status = os.waitpid(child, 0)
-    if os.WIFSIGNALED(status):
-        assert os.WTERMSIG(status) == signal.SIGKILL
-        return None
-    return int(answer)
+
+    def sent(wire: Tripwire) -> None:
+        ports = make_ports(settings, clock=FakeClock(), examiner=AbsentExaminer())
+        arm(ports, wire)
+        send(ports, data)
+
+    return mortal.in_child(sent, at)
 
 
 def test_killed_at_every_point(server: Server, backend: Backend, reader: PublisherWorld, clock: FakeClock) -> None:
     ports, size = server.ports, backend.settings.upload_part_bytes + 100
-    points = in_child(backend.settings, os.urandom(size), at=0)
-    assert points is not None
-    assert points >= 8
-    for at in range(1, points + 1):
+    for at, point in mortal.points_of(lambda at: in_child(backend.settings, os.urandom(size), at), least=8):
         data = os.urandom(size)
         digest, path = digest_of(data), artifact_path("reader", digest_of(data))
-        assert in_child(backend.settings, data, at) is None, f"point {at} of {points}"
-        assert ports.store.read(path) in (None, data), f"point {at} of {points}"
+        assert in_child(backend.settings, data, at) is None, point
+        assert ports.store.read(path) in (None, data), point
         if uploads.find(ports, "reader", digest) is not None:
             assert ports.store.read(path) == data
         send(ports, data)

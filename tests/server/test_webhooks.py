@@ -33,6 +33,7 @@ from headway_server.ports import Actor, Ports
 from headway_server.signing.secret import FileSecret
 
 from .conftest import Prepared
+from .mortal import points_of
 from .receiver import Receiver
 from .test_bad_input import refused
 from .test_crash import in_child, open_ports
@@ -258,12 +259,13 @@ def test_killed_at_any_point_of_a_change(prepared: dict[bool, Prepared], tmp_pat
     def change(ports: Ports) -> object:
         return rollouts.offer(ports, ACTOR, key, offer)
 
-    points = in_child(Path(shutil.copytree(start, tmp_path / "whole")), change, at=0)
-    assert points is not None
+    def live(at: int) -> int | None:
+        return in_child(Path(shutil.copytree(start, tmp_path / f"killed-{at}")), change, at)
+
     seen = set()
-    for at in range(1, points + 1):
-        folder = Path(shutil.copytree(start, tmp_path / f"killed-{at}"))
-        assert in_child(folder, change, at) is None
+    for at, point in points_of(live, least=2):
+        assert live(at) is None, point
+        folder = tmp_path / f"killed-{at}"
         ports = open_ports(folder)
         with ports.database.read() as tx:
             there = len(tx.rollouts.all("reader"))
