@@ -15,7 +15,7 @@ from numba import carray
 from headway.coreml.fleet.lanes import LANES, compiled, within
 from headway.coreml.fleet.pointwise import activate, derive
 from headway.coreml.fleet.products import combine, gather, gram, padded, products
-from headway.coreml.fleet.records import Head, Layout, Room, Rule, Samples, Trained
+from headway.coreml.fleet.records import Head, Layout, Pace, Room, Rule, Samples, Trained
 from headway.coreml.fleet.softmax import cross_entropy
 from headway.coreml.fleet.steps import ADAM, PLAIN, descend, descend_samples
 from headway.coreml.fleet.vectors import load, pointer, prefetch, splat, store
@@ -242,9 +242,9 @@ def backward(step: int, chosen: Any, size: int, head: Head, rule: Rule, layout: 
         scale = math.sqrt(1 - rule.keep2)
         rate *= correction / (1 - rule.keep**step) * (1 - rule.keep) / scale
         small = rule.eps / scale * (1.0 if rule.hat else correction)
-    down, eps = splat(np.float32(rate)), splat(np.float32(small))
-    hold, hold2 = splat(np.float32(rule.keep)), splat(np.float32(rule.keep2))
-    kind, weights, first, second, blobs, ups = rule.kind, room.weights, room.first, room.second, room.blobs, room.ups
+    keep, keep2 = splat(np.float32(rule.keep)), splat(np.float32(rule.keep2))
+    pace = Pace(rule.kind, splat(np.float32(rate)), keep, keep2, splat(np.float32(small)))
+    weights, first, second, blobs, ups = room.weights, room.first, room.second, room.blobs, room.ups
     w = len(weights)
     for layer in range(len(layout.columns) - 1, 0, -1):
         wide, stride, deep = layout.columns[layer - 1], layout.columns[layer], padded(head.widths[layer + 1], 4)
@@ -257,19 +257,13 @@ def backward(step: int, chosen: Any, size: int, head: Head, rule: Rule, layout: 
         derive(head.activations[layer - 1], blobs, below, ups, size, wide)
         for i in range(size + 1):
             room.above[i] = below + i * wide
-        descend(
-            kind, weights, first, second, w, bias, ups, here, stride, blobs, room.above, size, deep, wide,
-            down, hold, hold2, eps,
-        )  # fmt: skip
+        descend(pace, weights, first, second, w, bias, ups, here, stride, blobs, room.above, size, deep, wide)
     stride = layout.columns[0]
     if layout.sampled:
-        descend_samples(kind, weights, first, layout.samples, stride, ups, chosen, size, down, hold, hold2)
+        descend_samples(pace, weights, first, layout.samples, stride, ups, chosen, size)
     else:
-        bias = layout.outs * layout.ins
-        descend(
-            kind, weights, first, second, 0, bias, ups, 0, stride, room.x, room.at, size, layout.outs, layout.ins,
-            down, hold, hold2, eps,
-        )  # fmt: skip
+        outs, ins = layout.outs, layout.ins
+        descend(pace, weights, first, second, 0, outs * ins, ups, 0, stride, room.x, room.at, size, outs, ins)
 
 
 @within

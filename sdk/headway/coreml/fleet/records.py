@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple
 
-__all__ = ["Head", "Layout", "Room", "Rule", "Samples", "Trained"]
+__all__ = ["Head", "Layout", "Pace", "Room", "Rule", "Samples", "Trained"]
 
 Flat = Any  # a float32 array [n]; numba knows the type of every field, mypy need not
 Integers = Any  # an int64 array
@@ -53,6 +53,19 @@ class Rule(NamedTuple):
     eps: float
     hat: bool
     mean: bool
+
+
+class Pace(NamedTuple):
+    """How one step is taken: the *kind* of optimizer, and its numbers in every lane of a vector; *rate* is negative.
+
+    *keep* is the momentum or beta1; *keep2* beta2 or, for momentum, the share of the gradient.
+    """
+
+    kind: int
+    rate: Any
+    keep: Any
+    keep2: Any
+    eps: Any
 
 
 class Trained(NamedTuple):
