@@ -130,7 +130,8 @@ def test_an_option_means_the_same_wherever_it_stands() -> None:
             for flag in getattr(parameter, "opts", ()):
                 if flag in ("--url", "--token", "--app", "--keys", "--channel", "--json", "--dry-run", "--data-dir"):
                     told.setdefault(flag, set()).add(parameter.help)
-    told["--app"].discard("Only for this app; without it, for all.")  # of `server create-token`, on the machine itself
+    # Of `server create-token` and `list-tokens`, on the machine itself.
+    told["--app"] -= {"Only for this app; without it, for all.", "Only of this app."}
     told["--json"].discard("Print the summary as JSON.")
     told["--dry-run"].discard("Only say what would go.")
     assert {flag: len(texts) for flag, texts in told.items()} == dict.fromkeys(told, 1)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import signal
@@ -126,6 +127,11 @@ def test_commands(tmp_path: Path) -> None:
     assert not (tmp_path / "data").exists()  # a slip in a path makes nothing
     run("migrate")
     assert re.fullmatch(r"hw_live_[0-9a-f]{16}_[0-9a-f]{64}", run("create-token", "--scope", "read").strip())
+    (token,) = json.loads(run("list-tokens", "--json"))["tokens"]
+    assert (token["scopes"], token["app"], token["revoked_at"]) == (["read"], None, None)
+    run("revoke-token", token["id"])
+    assert token["id"] in run("list-tokens")
+    assert json.loads(run("list-tokens", "--json"))["tokens"][0]["revoked_at"] is not None
     assert '"ok": true' in run("doctor", "--json", "--storage")
     assert '"apps": []' in run("tick", "--json")
     assert '"apps": []' in run("gc", "--json")

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from headway.cli.moments import shown
 from headway.cli.options import AsJson
 from headway.cli.output import note, print_json, print_table
 
@@ -114,6 +115,46 @@ def create_token(
         ports, Actor("cli:create-token", "-"), app=for_app, scopes=scope, note=note_text, expires_after_s=expires_s
     )
     typer.echo(text)
+
+
+@app.command("list-tokens")
+def list_tokens(
+    for_app: Annotated[str | None, typer.Option("--app", help="Only of this app.")] = None,
+    data_dir: DataDir = None,
+    as_json: AsJson = False,
+) -> None:
+    """List access tokens, those revoked too; their secrets are kept nowhere."""
+    from headway_server.catalog.tokens import listed
+
+    found = listed(_ports(_settings(data_dir)), for_app)
+    if as_json:
+        known = ("id", "app", "scopes", "note", "created_at", "expires_at", "revoked_at", "last_used_at")
+        print_json({"schema": 1, "tokens": [{name: getattr(token, name) for name in known} for token in found]})
+        return
+    rows = [
+        (
+            t.id,
+            t.app or "(all)",
+            ",".join(t.scopes),
+            *("-" if at is None else shown(at) for at in (t.created_at, t.last_used_at, t.expires_at, t.revoked_at)),
+            t.note,
+        )
+        for t in found
+    ]
+    print_table(rows, ("id", "app", "scopes", "made", "last used", "expires", "revoked", "note"))
+
+
+@app.command("revoke-token")
+def revoke_token(
+    token: Annotated[str, typer.Argument(metavar="ID", help="A token's id: the first part of it after its kind.")],
+    data_dir: DataDir = None,
+) -> None:
+    """Revoke an access token at once, as after a leak; the audit log keeps what it did."""
+    from headway_server.catalog.tokens import revoke
+    from headway_server.ports import Actor
+
+    revoke(_ports(_settings(data_dir)), Actor("cli:revoke-token", "-"), None, token)
+    note(f"Revoked {token}: it may do nothing any more. What it did stands in the audit log as token:{token}.")
 
 
 @app.command()
