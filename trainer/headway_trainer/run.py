@@ -21,7 +21,7 @@ from headway_trainer import checkpoint
 from headway_trainer.binding import bind
 from headway_trainer.config import RunConfig
 from headway_trainer.data.corpora import Lines, read_lines
-from headway_trainer.data.examples import Examples
+from headway_trainer.data.examples import Examples, drawn
 from headway_trainer.data.mixing import Scored
 from headway_trainer.data.sets import LabelledSet, read_sets
 from headway_trainer.distributed import device
@@ -149,6 +149,11 @@ class Run:
             found = rows.splits[split]
             self._examples[key] = Examples(self.tokenised(found.texts), found.label_ids(rows.config.labels))
         return self._examples[key]
+
+    def kept_rows(self, of: LabelledSet, split: str) -> list[int]:
+        """Return the rows of a split that are run through the exported base: all but for a cap on training rows."""
+        most = self.config.head_rows if split == "train" else 0
+        return drawn(len(of.splits[split].texts), most, self.config.seed)
 
     def scored(self, split: str) -> tuple[Scored, ...]:
         """Return a split of every taught set with its columns of the classifier."""

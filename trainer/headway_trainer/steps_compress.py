@@ -24,7 +24,7 @@ from headway.coreml.package import read_package
 from headway_trainer import dense, qat, steps_lexicon
 from headway_trainer.compress import LOWER, Bits, CompressConfig, bits_of, mean_bits
 from headway_trainer.data.golden import choose, encoded
-from headway_trainer.data.sets import LabelledSet, by_set
+from headway_trainer.data.sets import SPLITS, LabelledSet, by_set
 from headway_trainer.evaluate import accuracy
 from headway_trainer.export.compressed import FloatProgram, with_matrix
 from headway_trainer.heads import HeadConfig, Rows, fit_head
@@ -112,8 +112,9 @@ def _reader(package: Path, run: Run) -> Features:
 
 def _refitted(run: Run, of: LabelledSet, features: Features) -> dict[str, Any]:
     """Fit the first head of the configuration on these features; dev chose its weight decay, test is told once."""
-    cached = {split: features.of(of.splits[split].texts) for split in ("train", "dev", "test")}
-    labels = {split: np.array(run.examples(of, split).labels) for split in cached}
+    kept = {split: run.kept_rows(of, split) for split in SPLITS}
+    cached = {split: features.of([of.splits[split].texts[row] for row in rows]) for split, rows in kept.items()}
+    labels = {split: np.array(run.examples(of, split).labels)[rows] for split, rows in kept.items()}
     config = run.config.heads_of(of.name)[0]
     train, dev = (Rows(cached[split], labels[split]) for split in ("train", "dev"))
     fitted = fit_head(_once(run, config), train, dev, len(of.config.labels))

@@ -18,7 +18,6 @@ from headway.coreml.mlprogram import ProgramOptions
 from headway.coreml.package import read_package
 from headway_trainer import cards as card_texts
 from headway_trainer import gate, measure, qat, steps_lexicon
-from headway_trainer.data.examples import drawn
 from headway_trainer.data.golden import choose, encoded
 from headway_trainer.data.sets import SPLITS, LabelledSet
 from headway_trainer.evaluate import Accuracy
@@ -105,7 +104,7 @@ def _fitted(run: Run, of: LabelledSet, config: HeadConfig, cached: Any) -> dict[
         # Dev is what this set is measured on: no head may learn from it.
         config = replace(config, refit=False)
     names = of.config.labels
-    labels = {split: np.array(run.examples(of, split).labels)[kept_rows(run, of, split)] for split in ("train", "dev")}
+    labels = {split: np.array(run.examples(of, split).labels)[run.kept_rows(of, split)] for split in ("train", "dev")}
     rows = {split: Rows(cached[key(of, split)], labels[split]) for split in labels}
     golden, _ = _golden(run, [of], cached)
     scratch = run.folder("fit-heads") / f"{config.name}.mlmodel"
@@ -206,7 +205,7 @@ def _features_path(run: Run) -> Path:
 def _features(run: Run, package: Path, contract: FeatureContract) -> dict[str, Float32]:
     options = ProgramOptions(threads=run.places.threads or run.config.threads)
     source = Features(package, run.tokenizer, contract, options)
-    kept = {(of.name, split): kept_rows(run, of, split) for of in run.sets for split in SPLITS}
+    kept = {(of.name, split): run.kept_rows(of, split) for of in run.sets for split in SPLITS}
     progress = Progress("features by our runtime", sum(-(-len(rows) // _BATCH) for rows in kept.values()))
 
     def advance(_done: int, _total: int) -> None:
@@ -220,11 +219,6 @@ def _features(run: Run, package: Path, contract: FeatureContract) -> dict[str, F
     with _features_path(run).open("wb") as stream:
         np.savez(stream, **found)  # type: ignore[arg-type]  # its own keyword of another type is not among the names
     return found
-
-
-def kept_rows(run: Run, of: LabelledSet, split: str) -> list[int]:
-    """Return the rows of a split that are run through the exported base: all but for a cap on training rows."""
-    return drawn(len(of.splits[split].texts), run.config.head_rows if split == "train" else 0, run.config.seed)
 
 
 def _golden(run: Run, sets: Sequence[LabelledSet], features: Mapping[str, Float32]) -> tuple[GoldenRows, list[str]]:

@@ -29,7 +29,6 @@ from headway_trainer.heads import HeadConfig, Rows, fit_head
 from headway_trainer.order import ORDER
 from headway_trainer.parity import key
 from headway_trainer.run import Run
-from headway_trainer.steps_release import kept_rows
 from headway_trainer.steps_train import load_pair
 
 SPLITS = ("dev", "test")
@@ -105,7 +104,7 @@ def _right(run: Run, cached: Any, of: LabelledSet, split: str) -> Right:
 
 
 def _chosen_before(run: Run, of: LabelledSet, config: HeadConfig, cached: Any) -> NDArray[np.int64]:
-    labels = {split: np.array(run.examples(of, split).labels)[kept_rows(run, of, split)] for split in ("train", "dev")}
+    labels = {split: np.array(run.examples(of, split).labels)[run.kept_rows(of, split)] for split in ("train", "dev")}
     rows = {split: Rows(cached[key(of, split)], labels[split]) for split in labels}
     decay = run.needed("fit-heads")[config.name]["weight_decay"]
     once = replace(config, weight_decays=(decay,), refit=False)
