@@ -192,7 +192,7 @@ def main() -> None:
     title = "Heads trained per second of one core, and ratios to the plain PyTorch loop."
     note = "The last two columns are by the clock and mean something only where the load is about 1, its own."
     if chosen.realtime:
-        note = "What was timed ran at real-time priority, so the load did not disturb it."
+        note = "What was timed ran at real-time priority: others took no time from it, but shared caches and memory."
     text = "\n".join(
         [
             title,
