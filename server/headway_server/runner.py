@@ -45,6 +45,7 @@ def run(settings: Settings) -> None:
     _, token = prepare(settings)
     if token is not None:
         print(f"Admin token (shown this once): {token}", file=sys.stderr, flush=True)
+    print(f"Serving {settings.data_dir} on http://{settings.host}:{settings.port}", file=sys.stderr, flush=True)
     Service(settings).run()
 
 

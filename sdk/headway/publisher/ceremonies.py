@@ -13,6 +13,7 @@ from datetime import datetime
 from pathlib import Path
 
 from headway.contract.errors import RefusedError
+from headway.contract.versions import parse_name
 from headway.publisher.head_roles import renew_heads
 from headway.publisher.registry import Registry
 from headway.publisher.rotations import Now, post_root, post_targets
@@ -69,6 +70,7 @@ def create_app(
     Raises:
         RefusedError: codes ``trust_exists``, ``bad_threshold``, ``keys_of_another_app``, …
     """
+    base_ids = tuple(parse_name(base_id, what="base id") for base_id in base_ids)  # before anything is made
     storage = FolderStorage(keys.folder / "trust")
     files = _kept(storage)
     if plan.threshold > plan.keys:
@@ -86,7 +88,7 @@ def create_app(
             kind="conflict",
         )
     if files is None:
-        files = _first_trust(registry.app, keys, tuple(base_ids), online, plan, now())
+        files = _first_trust(registry.app, keys, base_ids, online, plan, now())
         for role, data in files.named().items():
             if role != ROOT:
                 storage.write_atomic(f"{role}.json", data)
