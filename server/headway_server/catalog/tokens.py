@@ -104,7 +104,10 @@ def revoke(ports: Ports, actor: Actor, app: str | None, token_id: str) -> None:
         token = tx.tokens.get(token_id)
         if token is None or (app is not None and token.app != app):
             raise RefusedError(
-                "unknown_token", "There is no such token.", hint="See them with `headway server list-tokens`.", kind="not_found"
+                "unknown_token",
+                "There is no such token.",
+                hint="See them with `headway server list-tokens`.",
+                kind="not_found",
             )
         if token.revoked_at is None:
             tx.tokens.revoke(token_id, ports.clock())
