@@ -1,8 +1,8 @@
 """The systemd units of the deployment guide, run by a real systemd: as first process of namespaces of its own.
 
 Mounts, processes, network and host name are private, and gone with that process; control groups are the machine's own.
-So it runs only where ``HEADWAY_TEST_SYSTEMD=1`` asks for it. Two things differ from a real host: the units' program is this environment's, and if it lies below a home, that is shown to
-the units (``ProtectHome=true`` would hide it).
+So it runs only where ``HEADWAY_TEST_SYSTEMD=1`` asks for it. Two things differ from a real host: the units' program is
+this environment's, and if it lies below a home, that is shown to the units (``ProtectHome=true`` would hide it).
 """
 
 from __future__ import annotations
