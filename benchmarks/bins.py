@@ -13,6 +13,9 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from statistics import median
+from tempfile import TemporaryDirectory
+
+import bins_registry
 
 from headway.contract.channel import ChannelDocument, Offer
 from headway.contract.digests import Digest, digest_of
@@ -179,7 +182,9 @@ def flat_size(heads: int) -> int:
     return len(draft[heads_role(BASE_ID)])
 
 
-def render(rows: list[Row], refused: dict[int, int], per_head: float, per_bin: float) -> str:
+def render(
+    rows: list[Row], refused: dict[int, int], per_head: float, per_bin: float, spent: list[bins_registry.Spent]
+) -> str:
     """The page."""
     lines = [
         "# Hash bins: what a device downloads",
@@ -211,7 +216,7 @@ def render(rows: list[Row], refused: dict[int, int], per_head: float, per_bin: f
             lines.append(
                 f"At {heads:,} heads the poll after another head's release is {share:.0f} times smaller in bins."
             )
-    return "\n".join([*lines, ""])
+    return "\n".join([*lines, "", *bins_registry.table(spent)])
 
 
 def main() -> None:
@@ -230,7 +235,12 @@ def main() -> None:
     per_head = (flat_size(1_000) - flat_size(0)) / 1_000
     few, many = measure(10, 4), measure(10, 8)
     per_bin = (many.snapshot - few.snapshot) / (many.bins - few.bins)
-    arguments.out.write_text(render(rows, refused, per_head, per_bin))
+    with TemporaryDirectory() as folder:
+        spent = [
+            bins_registry.measure(Path(folder) / f"{heads}-{bits}", BASE_ID, heads, bits, head, manifest)
+            for heads, bits in ((500, 0), (500, 6), (2_000, 0), (2_000, 7))
+        ]
+    arguments.out.write_text(render(rows, refused, per_head, per_bin, spent))
     print(arguments.out.read_text())
 
 
