@@ -147,7 +147,9 @@ def _recall(report: FleetReport) -> Pair:
         f"{name}, confirmed and in use, was then recalled. {recall.obeyed} of the {recall.holders} devices that held "
         f"it left it, half of them within {half}"
     )
-    chinese = f"随后召回已确认在用的 {name}。持有它的 {recall.holders} 台中 {recall.obeyed} 台放弃了它，半数在 {half} 内"
+    chinese = (
+        f"随后召回已确认在用的 {name}。持有它的 {recall.holders} 台中 {recall.obeyed} 台放弃了它，半数在 {half} 内"
+    )
     if recall.offline_device and recall.offline_after_s is not None:
         late = clock_text(recall.offline_after_s)
         english += f"; {recall.offline_device}, offline at the time, obeyed {late} after the order"
