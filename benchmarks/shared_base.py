@@ -1,0 +1,96 @@
+"""One frozen base for several labelled sets: every model's accuracy on every set's test rows, from a finished run.
+
+    python benchmarks/shared_base.py RUN [--out benchmarks/results/shared_base.md]
+
+Reads the facts of a run of `trainer/configs/nine-sets.toml` (or any configuration with several sets) and writes the
+table. The column of the linear model and the published figures stand beside the corpora and were not measured here.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+from pathlib import Path
+from typing import Any
+
+LINEAR = {
+    "thucnews10": 90.4,
+    "tnews15": 54.3,
+    "online-shopping": 93.7,
+    "chnsenticorp": 86.8,
+    "cold": 79.8,
+    "ewect-usual": 73.2,
+    "kdconv-domain": 92.3,
+    "smp2019-domain": 92.5,
+    "cais-intent": 94.5,
+}
+"""Character n-grams and a linear SVM on whole texts and all training rows, in percent; told with the corpora."""
+
+PUBLISHED = {
+    "thucnews10": "BERT-base 94.8, TextCNN 91.2 (180,000 rows)",
+    "tnews15": "BERT-base 56.6, ALBERT-tiny 53.4",
+    "ewect-usual": "TextCNN 70.0",
+}
+
+STEPS = ("teacher", "distil-task", "qat", "lexicon")
+
+
+def main() -> None:
+    """Write the table of the run on the command line."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("run", type=Path)
+    parser.add_argument("--out", type=Path)
+    chosen = parser.parse_args()
+    text = table({path.parent.name: json.loads(path.read_text("utf-8")) for path in chosen.run.glob("*/facts.json")})
+    if chosen.out:
+        chosen.out.write_text(text, "utf-8")
+    print(text)
+
+
+def table(facts: dict[str, Any]) -> str:
+    """Return the page: a row per set, models in the order in which they were made, then what the run cost."""
+    heads = {entry["set"]: entry for entry in facts["evaluate"]["heads"].values()}
+    lines = [
+        "# One frozen base, several sets",
+        "",
+        "Accuracy on each set's test rows in percent, with Wilson's 95 % interval where it is the released figure. The",
+        "exported INT8 package and the head of each set were run by `headway.coreml`; the models before them are their",
+        "own classifiers.",
+        "",
+        "| set | test rows | teacher | student fp32 | after INT8 training | lexicon alone | **exported base + head** |"
+        " less teacher | n-gram SVM | published |",
+        "|---|---:|---:|---:|---:|---:|---|---:|---:|---|",
+        *(_row(name, entry, facts) for name, entry in heads.items()),
+        "",
+        f"The base has {facts['export-base']['size_bytes'] / 1e6:.1f} MB. "
+        f"Labels equal to those of the student after INT8 training: "
+        f"{100 * facts['export-base']['label_agreement_with_qat']:.2f} % of dev; largest deviation of a feature "
+        f"{facts['export-base']['feature_deviation_from_qat']:.1e}.",
+        "",
+        "| step | minutes on 2 busy cores |",
+        "|---|---:|",
+        *(f"| `{step}` | {found['seconds'] / 60:.0f} |" for step, found in facts.items() if found["seconds"] >= 60),
+        "",
+    ]
+    return "\n".join(lines)
+
+
+def _row(name: str, entry: dict[str, Any], facts: dict[str, Any]) -> str:
+    test = entry["test"]
+    low, high = test["wilson95"]
+    before = [100 * facts[step]["test"]["sets"][name]["accuracy"] for step in STEPS]
+    mark = " (dev)" if entry["test_is_dev"] else ""
+    cells = [
+        f"{name}{mark}",
+        f"{test['rows']:,}",
+        *(f"{value:.1f}" for value in before),
+        f"**{100 * test['accuracy']:.1f}** [{100 * low:.1f}, {100 * high:.1f}]",
+        f"{100 * test['accuracy'] - before[0]:+.1f}",
+        f"{LINEAR[name]:.1f}" if name in LINEAR else "",
+        PUBLISHED.get(name, ""),
+    ]
+    return f"| {' | '.join(cells)} |"
+
+
+if __name__ == "__main__":
+    main()
