@@ -70,8 +70,9 @@ def test_an_old_message_cannot_be_replayed(late_s: int) -> None:
 
 @pytest.mark.parametrize("body", [b"no json", b"[]", b'{"type": 1, "timestamp": "", "data": {}}', b"\xff"])
 def test_signed_but_no_event(body: bytes) -> None:
-    with pytest.raises(RefusedError, match="malformed"):
+    with pytest.raises(RefusedError) as caught:
         verify_webhook(secret_text(KEY), signed(body=body), body, now=NOW)
+    assert caught.value.code == "malformed"
 
 
 @pytest.mark.parametrize("secret", ["", "whsec_", "whsec_AAAA", "whsec_!!", "whsec_" + "A" * 400])

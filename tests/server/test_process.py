@@ -141,9 +141,12 @@ def test_commands(tmp_path: Path) -> None:
     run("doctor", "--repair")
 
 
-def test_a_port_that_is_taken(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_port_that_is_taken(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
     from headway.cli.main import run
 
+    monkeypatch.setenv("HEADWAY_SERVER_DATA_DIR", "set by the command for its workers, and put back here")
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         taken.listen()

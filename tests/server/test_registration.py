@@ -79,8 +79,9 @@ def test_two_bases_that_exclude_each_other(
     (kept,) = reader.call("GET", "/bases").json()["bases"]
     assert kept["manifest"] in {digest_of(upload.manifest) for upload in uploads}
     loser = next(u for u in uploads if digest_of(u.manifest) != kept["manifest"])
-    with pytest.raises(RefusedError, match="already registered"):
+    with pytest.raises(RefusedError) as caught:
         register(server.ports, ACTOR, "reader", loser)
+    assert caught.value.code == "immutable_release"
 
 
 @pytest.fixture
