@@ -21,8 +21,11 @@ Pooling = Literal["mean", "cls", "both", "mean_max"]
 """Mean over the tokens, the first token, first token then mean, or mean then maximum over the tokens."""
 
 MASKED = -10000.0
-"""Added to the attention scores of padding, finite in fp16. A float32 softmax then gives padding exactly 0 as long as some
-score of the text itself stays above it; where none does, the package reads a little padding, as the parity line tells."""
+"""Added to the attention scores of padding, finite in fp16.
+
+A float32 softmax then gives padding exactly 0 as long as some score of the text itself stays above it; where none does,
+the package reads a little padding, and the gate's parity line tells.
+"""
 
 PAD_EMBEDDING = 2.0**-20
 """Every entry of the `[PAD]` row: next to nothing, but not 0, for a row of zeros has no int8 scale."""
