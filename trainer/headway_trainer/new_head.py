@@ -14,7 +14,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from headway.contract.errors import RefusedError
 from headway.contract.features import FeatureContract
@@ -28,13 +27,11 @@ from headway_trainer.data.examples import drawn
 from headway_trainer.data.golden import choose, encoded
 from headway_trainer.data.sets import SPLITS
 from headway_trainer.export.folders import GoldenRows, write_card
+from headway_trainer.featured import featured
 from headway_trainer.files import make_folder
 from headway_trainer.head_folder import fitted_on, make_head, measure_head
 from headway_trainer.heads import HeadConfig, Rows
-from headway_trainer.progress import Progress
 from headway_trainer.revision import versions
-
-_BATCH = 32
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,7 +98,8 @@ def make(order: HeadOrder) -> dict[str, Any]:
     told = _counted(base, splits, names)
     kept = {split: drawn(len(rows.texts), 0, 0) for split, rows in splits.items()}
     kept["train"] = drawn(len(splits["train"].texts), order.rows, order.config.seed)
-    features = _features(base, splits, kept)
+    texts = {split: [splits[split].texts[row] for row in rows] for split, rows in kept.items()}
+    features = featured(base.features, texts)
     rows = {split: Rows(found, np.array(labels[split])[kept[split]]) for split, found in features.items()}
     golden = _golden(order, base, splits["dev"], rows["dev"])
     make_folder(order.out.parent)
@@ -145,20 +143,6 @@ def _counted(base: BaseFolder, splits: Mapping[str, Labelled], names: Sequence[s
     told = {"splits": found, "overlaps": checks.overlaps(splits)}
     print("\n".join(checks.remarks(told, longest)), file=sys.stderr, flush=True)
     return told
-
-
-def _features(
-    base: BaseFolder, splits: Mapping[str, Labelled], kept: Mapping[str, Sequence[int]]
-) -> dict[str, NDArray[np.float32]]:
-    progress = Progress("features by our runtime", sum(-(-len(rows) // _BATCH) for rows in kept.values()))
-
-    def advance(_done: int, _total: int) -> None:
-        progress.advance(None, _BATCH * base.features.length)
-
-    return {
-        split: base.features.of([splits[split].texts[row] for row in rows], _BATCH, advance)
-        for split, rows in kept.items()
-    }
 
 
 def _golden(order: HeadOrder, base: BaseFolder, dev: Labelled, rows: Rows) -> GoldenRows:

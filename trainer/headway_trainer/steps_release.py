@@ -28,10 +28,10 @@ from headway_trainer.export.folders import (
     write_base,
     write_card,
 )
+from headway_trainer.featured import featured
 from headway_trainer.head_folder import fitted_on, make_head, measure_head
 from headway_trainer.heads import HeadConfig, Rows
 from headway_trainer.parity import dev_answers, key, parity
-from headway_trainer.progress import Progress
 from headway_trainer.ranges import magnitudes, refuse_overflow
 from headway_trainer.released import Package, write_package
 from headway_trainer.run import Run
@@ -40,7 +40,6 @@ from headway_trainer.steps_train import load_pair
 
 Float32 = NDArray[np.float32]
 _MEASURED_ROWS = 200
-_BATCH = 32
 
 
 def base(run: Run) -> dict[str, Any]:
@@ -205,17 +204,12 @@ def _features_path(run: Run) -> Path:
 def _features(run: Run, package: Path, contract: FeatureContract) -> dict[str, Float32]:
     options = ProgramOptions(threads=run.places.threads or run.config.threads)
     source = Features(package, run.tokenizer, contract, options)
-    kept = {(of.name, split): run.kept_rows(of, split) for of in run.sets for split in SPLITS}
-    progress = Progress("features by our runtime", sum(-(-len(rows) // _BATCH) for rows in kept.values()))
-
-    def advance(_done: int, _total: int) -> None:
-        progress.advance(None, _BATCH * source.length)
-
-    found: dict[str, Float32] = {}
-    for of in run.sets:
-        for split in SPLITS:
-            texts = [of.splits[split].texts[row] for row in kept[of.name, split]]
-            found[key(of, split)] = source.of(texts, _BATCH, advance)
+    texts = {
+        key(of, split): [of.splits[split].texts[row] for row in run.kept_rows(of, split)]
+        for of in run.sets
+        for split in SPLITS
+    }
+    found = featured(source, texts)
     with _features_path(run).open("wb") as stream:
         np.savez(stream, **found)  # type: ignore[arg-type]  # its own keyword of another type is not among the names
     return found
