@@ -39,6 +39,12 @@ def address(server: Server) -> Iterator[str]:
         thread.join()
 
 
+def follow(page: Any, to: Any) -> None:
+    """Click what leads to another page, and be there: a click by itself does not wait for the answer."""
+    with page.expect_navigation():
+        to.click()
+
+
 def test_a_release_is_read_and_proven_again(address: str, published: PublisherWorld) -> None:
     head_with_card(published, 2, json.dumps(CARD).encode())
     said: list[str] = []
@@ -49,13 +55,13 @@ def test_a_release_is_read_and_proven_again(address: str, published: PublisherWo
         page.on("pageerror", lambda error: said.append(str(error)))
         page.goto(f"{address}/console/")
         page.locator("#token").fill(published.headers["Authorization"].split()[1])
-        page.locator("form button").click()
-        page.get_by_text("reader", exact=True).click()
-        page.locator("#releases").get_by_text("topic@2").click()
+        follow(page, page.locator("form button"))
+        follow(page, page.get_by_text("reader", exact=True))
+        follow(page, page.locator("#releases").get_by_text("topic@2"))
         gate = page.locator("#gate").inner_text()
         assert "豁免理由" in gate
         assert "<b>measured by nobody</b> yet" in gate
-        page.get_by_role("button", name="重新验证").click()
+        follow(page, page.get_by_role("button", name="重新验证"))
         assert "未运行" in page.locator("main").inner_text()
         # Nothing is wider than the window: tables scroll inside their panels.
         assert page.evaluate("document.documentElement.scrollWidth <= window.innerWidth")
@@ -77,20 +83,20 @@ def test_questions_are_asked_on_a_phone_in_the_dark(address: str, published: Pub
         phone.on("pageerror", lambda error: said.append(str(error)))
         phone.goto(f"{address}/console/")
         phone.locator("#token").fill(published.headers["Authorization"].split()[1])
-        phone.locator("form button").click()
-        phone.get_by_text("reader", exact=True).click()
+        follow(phone, phone.locator("form button"))
+        follow(phone, phone.get_by_text("reader", exact=True))
         for name in ("版本", "名称", "影响", "为什么没有？", "Webhook", "总览"):
-            phone.locator("nav").get_by_text(name, exact=True).click()
+            follow(phone, phone.locator("nav").get_by_text(name, exact=True))
             assert phone.evaluate("document.documentElement.scrollWidth <= window.innerWidth"), name
-        phone.locator("nav").get_by_text("名称", exact=True).click()
+        follow(phone, phone.locator("nav").get_by_text("名称", exact=True))
         assert not phone.get_by_text("已移除").is_visible()
         phone.locator("summary").click()
         assert phone.get_by_text("已移除").is_visible()
-        phone.locator("nav").get_by_text("为什么没有？", exact=True).click()
+        follow(phone, phone.locator("nav").get_by_text("为什么没有？", exact=True))
         phone.locator("input[name=os]").fill("16")
-        phone.locator("main form button").click()
+        follow(phone, phone.locator("main form button"))
         assert "操作系统版本过低。" in phone.locator("#decision").inner_text()
-        phone.get_by_text("English").click()  # the question stays asked
+        follow(phone, phone.get_by_text("English"))  # the question stays asked
         assert "The operating system is too old." in phone.locator("#decision").inner_text()
         browser.close()
     assert said == []

@@ -17,7 +17,7 @@ from headway.coreml.package import read_package
 from headway_trainer.export.base import converted, export_base
 from headway_trainer.export.half import student_for_half
 from headway_trainer.models.lexicon import UNUSED, Lexicon
-from headway_trainer.models.student import MASKED, Student, StudentConfig
+from headway_trainer.models.student import HALF_MASKED, Student, StudentConfig
 from headway_trainer.ranges import LARGEST_HALF, Magnitude, magnitudes, refuse_overflow
 
 TINY = StudentConfig(
@@ -50,8 +50,8 @@ def packages(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
 
 def test_a_calm_base_is_safe(packages: tuple[Path, Path]) -> None:
     found = magnitudes(read_package(packages[0]), *inputs())
-    assert abs(MASKED) < LARGEST_HALF
-    assert found[0].largest == pytest.approx(abs(MASKED), rel=0.01), "the mask is the largest value of all"
+    assert abs(HALF_MASKED) < LARGEST_HALF
+    assert found[0].largest == pytest.approx(abs(HALF_MASKED), rel=0.01), "the mask is the largest value of all"
     assert {"softmax", "linear", "matmul"} <= {one.kind for one in found}
     assert all(one.largest <= 1.01 for one in found if one.kind == "softmax")
     refuse_overflow(found, margin=2.0)

@@ -55,6 +55,25 @@ def test_padding_changes_no_feature(pooling: str) -> None:
     torch.testing.assert_close(short, long, atol=1e-4, rtol=0)
 
 
+def test_padding_is_not_read_where_every_score_is_far_below_zero() -> None:
+    torch.manual_seed(0)
+    student = Student(TINY, 3, 50, 0).eval()
+    ids = torch.full((1, 7), 9)
+    with torch.no_grad():
+        embeddings = student.backbone.embeddings
+        # The keys of the text point far away from its queries; those of padding, which stands nowhere, are nothing.
+        for table in (embeddings.position_embeddings, embeddings.token_type_embeddings):
+            table.weight.zero_()
+        attention = student.backbone.encoder.layer[0].attention.self
+        attention.key.weight.copy_(-1e15 * attention.query.weight)
+    padded = torch.cat([ids, torch.zeros((1, 5), dtype=ids.dtype)], dim=1)
+    mask = (padded != 0).long()
+    with torch.no_grad():
+        short, long = student(ids, torch.ones_like(ids)), student(padded, mask)
+    assert float(long.attentions[0][:, :, :7, 7:].max()) == 0, "read by no token of the text"
+    torch.testing.assert_close(short.features, long.features, atol=1e-4, rtol=1e-5)
+
+
 def test_pooling() -> None:
     states = torch.tensor([[[1.0], [3.0], [100.0]]])
     mask = torch.tensor([[1.0, 1.0, 0.0]])

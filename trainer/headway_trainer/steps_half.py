@@ -19,7 +19,7 @@ from headway_trainer import qat, steps_lexicon
 from headway_trainer.data.golden import choose, encoded
 from headway_trainer.export.base import export_base
 from headway_trainer.half import HalfConfig
-from headway_trainer.models.student import MASKED
+from headway_trainer.models.student import HALF_MASKED
 from headway_trainer.ranges import LARGEST_HALF, Magnitude, magnitudes
 from headway_trainer.run import Run
 from headway_trainer.steps_train import load_pair
@@ -54,7 +54,7 @@ def half(run: Run) -> dict[str, Any]:
         "size_bytes": size,
         "lexicon": words is not None,
         "limit": LARGEST_HALF,
-        "masked": MASKED,
+        "masked": HALF_MASKED,
         "operations": len(found),
         "largest": [one.to_json() for one in found[:_TOLD]],
         "below_margin": [one.to_json() for one in found if one.room < config.margin],

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from headway_trainer.models.lexicon import Lexicon
-from headway_trainer.models.student import HALF_PAD_EMBEDDING, Student
+from headway_trainer.models.student import HALF_MASKED, HALF_PAD_EMBEDDING, Student
 
 
 class _ScaledQuery(nn.Module):
@@ -32,9 +32,10 @@ def student_for_half(student: Student) -> Student:
     """Return a copy that scales queries before their product with the keys, not the product after it.
 
     The product of a trained student was seen to pass float16's largest number where the scaled scores do not. The
-    `[PAD]` row becomes large enough that its int8 scale is no zero in float16.
+    `[PAD]` row becomes large enough that its int8 scale is no zero in float16, and the mask small enough to be finite.
     """
     copied = copy.deepcopy(student)
+    copied.masked = HALF_MASKED
     with torch.no_grad():
         copied.backbone.embeddings.word_embeddings.weight[copied.pad_id] = HALF_PAD_EMBEDDING
     for layer in copied.backbone.encoder.layer:
