@@ -170,7 +170,9 @@ def test_network_failure_keeps_everything(world):
     assert world.storage.files == before
 
 
-@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(
+    max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
+)
 @given(data=st.data())
 def test_any_flipped_bytes_are_refused_or_harmless(data):
     """Whatever is done to one file, the device ends with what was signed or with an error of ours."""

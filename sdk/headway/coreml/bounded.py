@@ -33,6 +33,9 @@ __all__ = ["DEFAULT_LIMITS", "Limits", "prove_bounded", "run_bounded", "validate
 
 _WORKER = "headway.coreml.bounded_worker"
 _ENVIRONMENT = ("PATH", "PYTHONPATH", "LD_LIBRARY_PATH", "TMPDIR", "LANG", "VIRTUAL_ENV", "HOME")
+# Each thread and each malloc arena reserves address space, which is what the memory limit counts; libraries start as
+# many threads as the machine has cores when they are loaded, so that a model would pass here and fail on a larger one.
+_ONE_THREAD = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMBA_NUM_THREADS"), "1")
 _FAMILIES: tuple[type[HeadwayError], ...] = (RefusedError, IncompatibleError, UntrustedError)
 
 
@@ -94,8 +97,7 @@ def run_bounded(task: str, paths: Mapping[str, Path], limits: Limits = DEFAULT_L
 
 def _environment(folder: str) -> dict[str, str]:
     kept = {name: os.environ[name] for name in _ENVIRONMENT if name in os.environ}
-    # Each malloc arena reserves address space, which is what the memory limit counts.
-    return {**kept, "TMPDIR": folder, "MALLOC_ARENA_MAX": "2", "PYTHONDONTWRITEBYTECODE": "1"}
+    return {**kept, **_ONE_THREAD, "TMPDIR": folder, "MALLOC_ARENA_MAX": "2", "PYTHONDONTWRITEBYTECODE": "1"}
 
 
 def _converse(child: subprocess.Popen[bytes], job: bytes, limits: Limits) -> bytes:
