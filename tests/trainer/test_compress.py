@@ -18,7 +18,7 @@ from headway.coreml.package import read_package
 from headway_trainer.compress import Bits, Matrix, bits_of, mean_bits, mixed
 from headway_trainer.export.compressed import FloatProgram, with_matrix
 from headway_trainer.export.palette import palette, rounded
-from headway_trainer.models.student import Student, StudentConfig
+from headway_trainer.models.student import PAD_EMBEDDING, Student, StudentConfig
 
 TINY = StudentConfig(
     layers=1, hidden=64, bottleneck=48, embedding=32, intermediate=64, heads=2, feedforwards=2, max_length=12
@@ -103,6 +103,23 @@ def test_packages_hold_what_was_asked_for_and_run(program: FloatProgram, tmp_pat
     exact = features(tmp_path / "float.mlpackage")
     moved = {plan: float(np.abs(features(tmp_path / f"{plan}.mlpackage") - exact).max()) for plan in plans}
     assert 0 < moved["8"] < moved["4"]
+
+
+def test_a_student_that_holds_the_palettes_computes_the_package_whatever_became_of_padding(
+    program: FloatProgram, tmp_path: Path
+) -> None:
+    bits: dict[str, Bits] = {matrix.name: 4 for matrix in program.matrices}
+    program.export(bits, tmp_path / "4.mlpackage")
+    held, _ = program.holding(bits)
+    pad = held.backbone.embeddings.word_embeddings.weight[0].detach()
+    assert float(pad.abs().min()) > 100 * PAD_EMBEDDING, "the table has no entry so near to nothing"
+    ids = np.random.default_rng(1).integers(1, 300, (4, 7)).astype(np.int32)
+    padded = np.pad(ids, ((0, 0), (0, 5)))
+    compiled = compile_program(tmp_path / "4.mlpackage", ProgramOptions(use_cache=False))
+    given = {"input_ids": padded[:, None], "attention_mask": (padded > 0).astype(np.int32)[:, None]}
+    with torch.no_grad():
+        alone = held(torch.from_numpy(ids), torch.ones(ids.shape, dtype=torch.int32)).features.numpy()
+    np.testing.assert_allclose(compiled.predict(given)["features"], alone, atol=1e-5)
 
 
 def test_one_matrix_can_be_tried_alone(program: FloatProgram, tmp_path: Path) -> None:

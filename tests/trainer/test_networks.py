@@ -46,13 +46,16 @@ def test_padding_changes_no_feature(pooling: str) -> None:
     torch.manual_seed(0)
     config = StudentConfig(**{**{f: getattr(TINY, f) for f in TINY.__slots__}, "pooling": pooling})
     student = Student(config, 3, 50, 0).eval()
+    with torch.no_grad():
+        # A palette rounds the row of [PAD] to its nearest entry, which need not be small.
+        student.backbone.embeddings.word_embeddings.weight[0] = 1.0
     ids = torch.randint(1, 50, (2, 7))
     padded = torch.cat([ids, torch.zeros((2, 5), dtype=ids.dtype)], dim=1)
     mask = torch.cat([torch.ones_like(ids), torch.zeros((2, 5), dtype=ids.dtype)], dim=1)
     with torch.no_grad():
         short, long = student(ids, torch.ones_like(ids)).features, student(padded, mask).features
     assert short.shape == (2, config.feature_dimension)
-    torch.testing.assert_close(short, long, atol=1e-4, rtol=0)
+    torch.testing.assert_close(short, long, atol=1e-6, rtol=0)
 
 
 def test_padding_is_not_read_where_every_score_is_far_below_zero() -> None:
