@@ -13,7 +13,7 @@ from headway.contract.parsing import Fields
 from headway_server.delivery.decide import Counts, Policy, RolloutState, Stage, bounds, decide
 
 STAGES = (Stage(500, 60, 3), Stage(2_500, 60, 10), Stage(10_000, 0, 20))
-RUNNING = RolloutState("running", None, STAGES, 0, 1_000, Policy())
+RUNNING = RolloutState("running", None, STAGES, 0, 1_000, Policy(), "live")
 numbers = st.integers(0, 5_000)
 
 
@@ -31,7 +31,9 @@ states = st.builds(
     st.integers(0, 2),
     st.just(1_000),
     st.builds(Policy, max_failed=st.integers(0, 10_000), min_reports=st.integers(0, 50)),
+    st.just("live"),
 )
+gone = st.sampled_from(["revoked", "recalled", "unlisted"])
 
 
 @given(states, counts(), st.integers(0, 10_000))
@@ -150,3 +152,13 @@ def test_a_hold_for_health_resumes_with_evidence() -> None:
 def test_a_policy_refuses_unknown_names() -> None:
     with pytest.raises(RefusedError, match="max_fialed"):
         Policy.from_json(Fields({"max_fialed": 1}, "rollout policy"))
+
+
+@given(states, gone, counts(), st.integers(0, 10_000))
+def test_nothing_goes_on_with_what_was_taken_back(state: RolloutState, why: str, seen: Counts, now: int) -> None:
+    decision = decide(replace(state, release_state=why), seen, now)
+    over = state.state in ("halted", "yanked") or (state.state == "complete" and why == "unlisted")
+    assert decision.action in ({"wait", "hold", "halt"} if over else {"halt"})
+    assert decision.inputs["release_state"] == why
+    if not over:
+        assert why.removesuffix("ed") in decision.reason or "no device can take it" in decision.reason

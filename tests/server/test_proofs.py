@@ -189,12 +189,13 @@ numbers = st.integers(0, 300)
     counts=st.builds(Counts, numbers, numbers, numbers, numbers),
     stage=st.integers(0, 1),
     waited=numbers,
+    release=st.sampled_from(["live", "revoked", "recalled", "unlisted"]),
 )
 def test_every_reason_of_a_decision_is_told_in_chinese(
-    state: str, held_by: str | None, counts: Counts, stage: int, waited: int
+    state: str, held_by: str | None, counts: Counts, stage: int, waited: int, release: str
 ) -> None:
     stages = (Stage(500, 100, 5), Stage(10_000, 100, 5))
-    decision = decide(RolloutState(state, held_by, stages, stage, 0, Policy()), counts, waited)
+    decision = decide(RolloutState(state, held_by, stages, stage, 0, Policy(), release), counts, waited)
     told = reason(decision.reason, "zh")
     assert not re.search("[a-zA-Z]{3}", told), told
     assert sorted(re.findall(r"\d+", told)) == sorted(re.findall(r"\d+", decision.reason))

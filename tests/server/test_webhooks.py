@@ -87,7 +87,7 @@ def test_the_life_of_a_release_is_told(
     told = sorted(events(receiver, hook["secret"], clock()), key=lambda event: event.message)
     assert sorted(event.type for event in told) == sorted(
         ["release.published"] * 2 + ["rollout.offered", "rollout.held", "rollout.advanced", "rollout.advanced"]
-        + ["recall.issued"]
+        + ["recall.issued", "rollout.halted"]
     )  # fmt: skip
     recall = next(event for event in told if event.type == "recall.issued")
     assert (recall.data["app"], recall.data["digest"]) == ("reader", head)

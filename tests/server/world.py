@@ -235,6 +235,13 @@ class PublisherWorld:
         assert done.status_code == 200, done.text
         return draft
 
+    def revoke(self, draft: HeadDraft) -> httpx2.Response:
+        """Sign a head release as revoked."""
+        return self.post_role(
+            f"heads-{draft.target.base_id}",
+            self.head_role(replace(draft, target=replace(draft.target, status="revoked"))),
+        )
+
     def offer(self, release: int, name: str = "topic", channel: str = "stable", **body: Any) -> httpx2.Response:
         content = {"release": release, "permyriad": 10_000, **body}
         if "schedule" in body and "permyriad" not in body:

@@ -12,7 +12,7 @@ from headway.contract.parsing import Fields
 from headway_server.api import schemas as s
 from headway_server.api.http import answer, authenticate, caller, ports
 from headway_server.api.render import decision_json, rollout_json
-from headway_server.delivery import channels, preview, reports, rollouts
+from headway_server.delivery import channels, preview, reports, rollouts, withdrawal
 from headway_server.delivery.channels import ChannelKey
 from headway_server.delivery.decide import Policy, Stage
 
@@ -93,7 +93,7 @@ def delete_offer(path: s.OfferPath) -> Response:
 def post_recall(path: s.ChannelPath, body: s.RecallBody) -> Response:
     """Order devices off a head."""
     actor = caller("release", path.app)
-    new = channels.recall(ports(), actor, _key(path), parse_digest(body.digest), body.reason)
+    new = withdrawal.recall(ports(), actor, _key(path), parse_digest(body.digest), body.reason)
     return answer({"digest": body.digest, "new": new}, 201 if new else 200)
 
 

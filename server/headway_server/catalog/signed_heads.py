@@ -1,7 +1,7 @@
 """New versions of the roles that hold one base's heads: a flat role, single bins, or a split with all its bins.
 
 What comes together is published together or not at all: one transaction, one snapshot. Devices see the heads before
-or after a split, never half of it.
+or after a split, never half of it; and a release that stops being live is rolled out no more from then on.
 """
 
 from __future__ import annotations
@@ -13,7 +13,8 @@ from headway.contract.targets import HeadTarget
 from headway.trust.bins import HeadRoles, base_of_heads
 from headway.trust.verify import VerifiedHeads, verify_heads_update
 from headway_server.catalog import apps
-from headway_server.catalog.signed_releases import Accepted, follow_heads
+from headway_server.catalog.signed_releases import Accepted, StateChange, follow_heads
+from headway_server.delivery.withdrawal import halt_withdrawn
 from headway_server.ports import Actor, Ports, Transaction
 from headway_server.publication import audit
 from headway_server.publication.mirror import mirror
@@ -70,12 +71,21 @@ def _accept(
     changes = follow_heads(tx, app, verified)
     for role, data in roles.items():
         add_role(ports, tx, app, role, data)
+    _halt_withdrawn(ports, tx, actor, app, base_id, changes)
     waiting = seal(ports, tx, app)
     _record(ports, tx, actor, app, verified)
     for change in changes:
         facts = {"base_id": change.base_id, "digest": change.digest}
         audit.record(ports, tx, actor, app, f"{change.kind}.{change.state}", change.subject, **facts)
     return tuple(Accepted(role.role, role.version, changed=True, waiting_for=waiting) for role in verified.roles)
+
+
+def _halt_withdrawn(
+    ports: Ports, tx: Transaction, actor: Actor, app: str, base_id: str, changes: Iterable[StateChange]
+) -> None:
+    gone = {change.subject for change in changes if change.state != "live"}
+    if gone:
+        halt_withdrawn(ports, tx, actor, app, base_id, gone)
 
 
 def _record(ports: Ports, tx: Transaction, actor: Actor, app: str, verified: VerifiedHeads) -> None:

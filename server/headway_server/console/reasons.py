@@ -16,6 +16,12 @@ _PATTERNS: tuple[tuple[str, str], ...] = (
         r"(\d+) of (\d+) devices rolled back: too many to be chance\.",
         "{1} 台设备中有 {0} 台回滚：数量之多不可能是偶然。",
     ),
+    (r"The publisher revoked the release\.", "发布者已撤销这个版本。"),
+    (r"The release was recalled on this channel\.", "这个版本已在本通道召回。"),
+    (
+        r"The release left signed metadata: no device can take it any more\.",
+        "这个版本已不在签名元数据中：不再有设备能获取它。",
+    ),
     (r"An operator holds the rollout\.", "灰度发布由操作者暂停。"),
     (r"Too many devices installed it and then fell silent\.", "安装后不再上报的设备过多。"),
     (

@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 
 from headway.contract.channel import DIRECTIVES, ChannelDocument, Offer, Recall
-from headway.contract.digests import Digest, digest_of
+from headway.contract.digests import digest_of
 from headway.contract.errors import RefusedError
 from headway.contract.manifest import channel_path
 from headway.contract.rollout import Rollout
@@ -20,7 +20,7 @@ from headway_server.ports import Actor, Ports, Transaction
 from headway_server.publication import audit
 from headway_server.publication.mirror import mirror
 from headway_server.publication.seal import no_trust, seal, sign_channels
-from headway_server.records import ChannelRecord, RecallRecord, RolloutRecord, TargetFile
+from headway_server.records import ChannelRecord, RolloutRecord, TargetFile
 
 MAX_OFFERS_PER_NAME = 3
 _OFFER_STATE = {"running": "active", "complete": "active", "held": "held", "halted": "halted"}
@@ -51,12 +51,13 @@ def changing(ports: Ports, key: ChannelKey) -> Iterator[Transaction]:
         if tx.roles.current(key.app, "channels") is None:
             raise no_trust(key.app)
         yield tx
-        publish_if_changed(ports, tx, key)
+        if sign_if_changed(ports, tx, key):
+            seal(ports, tx, key.app)
     mirror(ports, key.app)
 
 
-def publish_if_changed(ports: Ports, tx: Transaction, key: ChannelKey) -> bool:
-    """Sign the channel's document under the next epoch, if it says something new."""
+def sign_if_changed(ports: Ports, tx: Transaction, key: ChannelKey) -> bool:
+    """Sign the channel's document under the next epoch, if it says something new; the caller seals then."""
     record = ensure(ports, tx, key)
     before = tx.roles.targets(key.app, channel_path(key.channel, key.base_id))
     same = replace(document_of(tx, key, record), epoch=max(1, record.epoch))
@@ -68,7 +69,6 @@ def publish_if_changed(ports: Ports, tx: Transaction, key: ChannelKey) -> bool:
     data, path = document.to_bytes(), channel_path(key.channel, key.base_id)
     tx.roles.add_target(TargetFile(key.app, path, digest_of(data), data, ports.clock()))
     sign_channels(ports, tx, key.app, [document])
-    seal(ports, tx, key.app)
     return True
 
 
@@ -111,32 +111,6 @@ def offered(rollouts: tuple[RolloutRecord, ...]) -> tuple[RolloutRecord, ...]:
         if kept[rollout.name] <= MAX_OFFERS_PER_NAME:
             chosen.append(rollout)
     return tuple(chosen)
-
-
-def recall(ports: Ports, actor: Actor, key: ChannelKey, digest: Digest, reason: str) -> bool:
-    """Order devices off a head by its digest; False if it was recalled before. Also stops offering it.
-
-    Raises:
-        RefusedError: codes ``no_trust``, ``unknown_head``, ``malformed`` (a reason that is not printable ASCII).
-    """
-    key.checked()
-    with changing(ports, key) as tx:
-        if tx.releases.head_by_digest(key.app, digest) is None:
-            raise RefusedError(
-                "unknown_head",
-                "The registry has no head with that digest.",
-                hint="Recall the digest of head.mlmodel; `headway heads list` shows it.",
-                kind="not_found",
-                digest=digest,
-            )
-        new = tx.channels.add_recall(RecallRecord(key.app, key.channel, key.base_id, digest, reason, ports.clock()))
-        if new:
-            for rollout in tx.rollouts.all(key.app, key.channel, key.base_id):
-                if rollout.head == digest and rollout.state in ("running", "held", "complete"):
-                    tx.rollouts.put(replace(rollout, state="halted", held_by=None, updated_at=ports.clock()))
-            facts = {"channel": key.channel, "base_id": key.base_id, "digest": digest, "reason": reason}
-            audit.record(ports, tx, actor, key.app, "head.recall", f"{key} {digest}", **facts)
-    return new
 
 
 def personalise(ports: Ports, actor: Actor, key: ChannelKey, name: str, directive: str) -> None:

@@ -2,7 +2,8 @@
 
 It counts *confirmed* against *rolled back*, never installations: an installed head has proven nothing. A bound, not
 the raw rate, decides to halt, so that one failure in a small group is no verdict; and silence is never health: devices
-that installed and then neither confirmed nor rolled back hold a rollout, as too few confirmations do.
+that installed and then neither confirmed nor rolled back hold a rollout, as too few confirmations do. A release that
+no device may take any more (revoked, recalled, gone from signed metadata) is halted whatever was reported.
 
 Rates are permyriad (1/10,000). The bound is Wilson's score interval, one-sided
 (Wilson 1927, doi:10.1080/01621459.1927.10502953).
@@ -18,6 +19,11 @@ from headway.contract.errors import malformed
 from headway.contract.parsing import Fields
 
 Action = Literal["advance", "hold", "halt", "complete", "wait"]
+
+_WITHDRAWN = {
+    "revoked": "The publisher revoked the release.",
+    "recalled": "The release was recalled on this channel.",
+}
 
 MAX_STAGES = 20
 MAX_SOAK_S = 90 * 86_400
@@ -78,7 +84,10 @@ class Policy:
 
 @dataclass(frozen=True, slots=True)
 class RolloutState:
-    """Where a rollout stands. ``state`` is running, held, halted, complete or yanked; times are whole seconds."""
+    """Where a rollout stands. ``state`` is running, held, halted, complete or yanked; times are whole seconds.
+
+    ``release_state`` is what was said of the release itself: live, revoked, recalled (on this channel) or unlisted.
+    """
 
     state: str
     held_by: str | None
@@ -86,6 +95,7 @@ class RolloutState:
     stage: int
     stage_started_at: int
     policy: Policy
+    release_state: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,6 +127,7 @@ def decide(rollout: RolloutState, counts: Counts, now: int) -> Decision:
     inputs: dict[str, int | str | None] = {
         "state": rollout.state,
         "held_by": rollout.held_by,
+        "release_state": rollout.release_state,
         "stage": rollout.stage,
         "waited_s": waited_s,
         **asdict(counts),
@@ -142,6 +153,10 @@ def _judged(
     policy = rollout.policy
     if rollout.state in ("halted", "yanked"):
         return "wait", f"The rollout is {rollout.state}; only a new release goes on."
+    if rollout.release_state in _WITHDRAWN:
+        return "halt", _WITHDRAWN[rollout.release_state]
+    if rollout.release_state == "unlisted" and rollout.state != "complete":
+        return "halt", "The release left signed metadata: no device can take it any more."
     if reports >= policy.min_reports and failed_low > policy.max_failed:
         return "halt", f"{counts.rolled_back} of {reports} devices rolled back: too many to be chance."
     if rollout.held_by == "operator":

@@ -18,7 +18,8 @@ from headway_server.ports import Actor, Ports, Transaction
 from headway_server.publication import audit
 from headway_server.records import DecisionRecord, HeadRecord, JsonObject, RolloutRecord
 
-_LIVE = ("running", "held", "complete")
+UNDER_WAY = ("running", "held", "complete")
+"""States in which the one decision may still change a rollout."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,21 +116,25 @@ def tick(ports: Ports, actor: Actor, app: str, rollout: str) -> tuple[RolloutRec
     """
     key = _key(ports, app, rollout)
     with changing(ports, key) as tx:
-        present = _present(tx, app, rollout)
-        decision = decide(_state(present), counts_of(tx, present, ports.clock()), ports.clock())
-        record = _decided(ports, present, decision)
-        if record != present:
-            tx.rollouts.put(record)
-            facts = {**_facts(record), "reason": decision.reason}
-            audit.record(ports, tx, actor, app, f"rollout.{decision.action}", rollout, **facts)
-        _log(ports, tx, record, actor.name, decision.action, decision.reason, dict(decision.inputs))
+        return judge(ports, tx, actor, _present(tx, app, rollout))
+
+
+def judge(ports: Ports, tx: Transaction, actor: Actor, present: RolloutRecord) -> tuple[RolloutRecord, Decision]:
+    """Decide about a rollout, log it, and do it, in the caller's transaction; the caller signs the channel."""
+    decision = decide(_state(tx, present), counts_of(tx, present, ports.clock()), ports.clock())
+    record = _decided(ports, present, decision)
+    if record != present:
+        tx.rollouts.put(record)
+        facts = {**_facts(record), "reason": decision.reason}
+        audit.record(ports, tx, actor, record.app, f"rollout.{decision.action}", record.id, **facts)
+    _log(ports, tx, record, actor.name, decision.action, decision.reason, dict(decision.inputs))
     return record, decision
 
 
 def tick_all(ports: Ports, actor: Actor, app: str) -> tuple[tuple[RolloutRecord, Decision], ...]:
     """Decide about every rollout of an app that may still change."""
     with ports.database.read() as tx:
-        rollouts = [record for record in tx.rollouts.all(app) if record.state in _LIVE]
+        rollouts = [record for record in tx.rollouts.all(app) if record.state in UNDER_WAY]
     return tuple(tick(ports, actor, app, record.id) for record in rollouts)
 
 
@@ -286,7 +291,7 @@ def _advanced(present: RolloutRecord, now: int) -> RolloutRecord:
     )
 
 
-def _state(record: RolloutRecord) -> RolloutState:
+def _state(tx: Transaction, record: RolloutRecord) -> RolloutState:
     return RolloutState(
         state=record.state,
         held_by=record.held_by,
@@ -294,7 +299,16 @@ def _state(record: RolloutRecord) -> RolloutState:
         stage=record.stage,
         stage_started_at=record.stage_started_at,
         policy=Policy(**record.policy),
+        release_state=_release_state(tx, record),
     )
+
+
+def _release_state(tx: Transaction, record: RolloutRecord) -> str:
+    head = tx.releases.head(record.app, record.base_id, record.name, record.release)
+    state = "unlisted" if head is None else head.state
+    recalls = tx.channels.recalls(record.app, record.channel, record.base_id)
+    recalled = any(recall.digest == record.head for recall in recalls)
+    return "recalled" if recalled and state != "revoked" else state
 
 
 def _facts(record: RolloutRecord) -> dict[str, JsonScalar]:
