@@ -93,7 +93,7 @@ class RemoteBackend:
         return f"postgresql://postgres@127.0.0.1:{self._pg_port}/{database}"
 
     def _start_postgres(self, folder: Path) -> None:
-        self._pg_port = free_port()
+        (self._pg_port,) = free_ports(1)
         cluster = self._folder / "pg"
         cluster.mkdir()
         user = _other_user(cluster)
@@ -134,8 +134,7 @@ class RemoteBackend:
         keys = [{"accessKey": _ACCESS, "secretKey": _SECRET}]
         identity = {"name": "test", "credentials": keys, "actions": ["Admin", "Read", "Write", "List", "Tagging"]}
         config.write_text(json.dumps({"identities": [identity]}))
-        ports = [free_port(low=True) for _ in range(4)]
-        master, volume, filer, self._s3_port = ports
+        master, volume, filer, self._s3_port = free_ports(4)
         command = [
             weed, f"-logdir={data}", "server", f"-dir={data}", "-ip=127.0.0.1", "-ip.bind=127.0.0.1",
             f"-master.port={master}", "-master.telemetry=false", "-master.volumeSizeLimitMB=256",
@@ -209,22 +208,26 @@ def _other_user(cluster: Path) -> int | None:
     pytest.skip("PostgreSQL cannot run as root and there is no other user")
 
 
-def free_port(*, low: bool = False) -> int:
-    """A free port; ``low``: one whose number plus 10,000 is a port too (SeaweedFS opens that for gRPC)."""
-    for _ in range(200):
-        port = 12_000 + secrets.randbelow(8_000) if low else 0
-        with socket.socket() as first, socket.socket() as second:
+def free_ports(count: int) -> tuple[int, ...]:
+    """Free ports, each with a free one 10,000 above (SeaweedFS opens that for gRPC).
+
+    They lie below those that systems give to whoever asks for any port (from 32,768 on Linux), so that none of them is
+    taken by a client or another test before the server that it is meant for has opened it.
+    """
+    with contextlib.ExitStack() as held:
+        found: list[int] = []
+        while len(found) < count:
+            port = 12_000 + secrets.randbelow(10_000)
             try:
-                first.bind(("127.0.0.1", port))
-                if low:
-                    second.bind(("127.0.0.1", port + 10_000))
+                for number in (port, port + 10_000):
+                    held.enter_context(socket.socket()).bind(("127.0.0.1", number))
             except OSError:
                 continue
-            return int(first.getsockname()[1])
-    raise RuntimeError("no free port")
+            found.append(port)
+        return tuple(found)
 
 
-def _wait_for(ready, name: str, timeout_s: float = 40.0) -> None:  # type: ignore[no-untyped-def]
+def _wait_for(ready, name: str, timeout_s: float = 120.0) -> None:  # type: ignore[no-untyped-def]
     deadline = time.monotonic() + timeout_s
     while time.monotonic() < deadline:
         if ready():

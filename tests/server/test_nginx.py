@@ -17,6 +17,7 @@ import pytest
 from headway.contract.digests import digest_of, hex_of
 from headway.trust.client import TrustedClient
 
+from .backends import free_ports
 from .conftest import Prepared
 from .test_publish import HttpFetcher
 from .world import head_files
@@ -30,12 +31,14 @@ def nginx(prepared: dict[bool, Prepared], tmp_path: Path) -> Iterator[httpx2.Cli
     program = shutil.which("nginx")
     if program is None:
         pytest.skip("nginx is not installed")
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
+    (port,) = free_ports(1)
     data = tmp_path / "data"
     shutil.copytree(prepared[True].folder / "public", data / "public")
     locations = LOCATIONS.read_text().replace("/var/lib/headway", str(data))
+    assert locations.count("127.0.0.1:8080") == 1
+    nobody = socket.socket()
+    nobody.bind(("127.0.0.1", 0))  # it does not listen, and nobody else can
+    locations = locations.replace("127.0.0.1:8080", f"127.0.0.1:{nobody.getsockname()[1]}")
     user = "user root;" if os.geteuid() == 0 else ""
     config = tmp_path / "nginx.conf"
     config.write_text(
@@ -46,18 +49,25 @@ def nginx(prepared: dict[bool, Prepared], tmp_path: Path) -> Iterator[httpx2.Cli
     )
     process = subprocess.Popen([program, "-c", config, "-p", tmp_path], stderr=subprocess.DEVNULL)
     try:
-        for _ in range(200):
-            try:
-                socket.create_connection(("127.0.0.1", port), timeout=1).close()
-                break
-            except OSError:
-                assert process.poll() is None, (tmp_path / "error.log").read_text()
-                time.sleep(0.05)
-        with httpx2.Client(base_url=f"http://127.0.0.1:{port}") as client:
+        until = time.monotonic() + 60
+        while not _listens(port):
+            assert process.poll() is None, (tmp_path / "error.log").read_text()
+            assert time.monotonic() < until, (tmp_path / "error.log").read_text()
+            time.sleep(0.05)
+        with httpx2.Client(base_url=f"http://127.0.0.1:{port}", timeout=60.0) as client:
             yield client
     finally:
         process.terminate()
-        process.wait(timeout=20)
+        process.wait(timeout=60)
+        nobody.close()
+
+
+def _listens(port: int) -> bool:
+    try:
+        socket.create_connection(("127.0.0.1", port), timeout=60).close()
+    except OSError:
+        return False
+    return True
 
 
 def test_devices_go_on_without_the_registry(

@@ -19,6 +19,7 @@ import pytest
 from headway.contract.digests import digest_of, hex_of
 from headway.trust.roles import sign_bases
 
+from .backends import free_ports
 from .world import PublisherWorld
 
 RUN = [sys.executable, "-c", "from headway.cli.main import main; main()", "server", "run"]
@@ -29,9 +30,7 @@ class Process:
 
     def __init__(self, data: Path) -> None:
         self.data = data
-        with socket.socket() as probe:
-            probe.bind(("127.0.0.1", 0))
-            self.port = int(probe.getsockname()[1])
+        (self.port,) = free_ports(1)
         self.log = data.with_suffix(".log")
         self.process: subprocess.Popen[bytes] | None = None
 
@@ -39,8 +38,9 @@ class Process:
         command = [*RUN, "--data-dir", str(self.data), "--port", str(self.port)]
         with self.log.open("ab") as log:
             self.process = subprocess.Popen(command, stdout=log, stderr=log, start_new_session=True)
-        client = httpx2.Client(base_url=f"http://127.0.0.1:{self.port}")
-        for _ in range(300):
+        client = httpx2.Client(base_url=f"http://127.0.0.1:{self.port}", timeout=60.0)
+        until = time.monotonic() + 120
+        while time.monotonic() < until:
             try:
                 if client.get("/healthz").status_code == 200:
                     return client
@@ -49,13 +49,20 @@ class Process:
             time.sleep(0.1)
         raise AssertionError(self.log.read_text())
 
+    def wait_for_upload(self) -> None:
+        """Return once the server has begun to take a file."""
+        incoming, until = self.data / "public" / ".incoming", time.monotonic() + 60
+        while not any(path.is_file() for path in incoming.iterdir()):
+            assert time.monotonic() < until, self.log.read_text()
+            time.sleep(0.01)
+
     def stop(self, how: signal.Signals = signal.SIGTERM) -> int:
         assert self.process is not None
         if how == signal.SIGKILL:
             os.killpg(self.process.pid, how)
         else:
             self.process.send_signal(how)
-        code = self.process.wait(timeout=40)
+        code = self.process.wait(timeout=120)
         self.process = None
         return code
 
@@ -90,7 +97,7 @@ def test_a_server_lives_dies_and_lives_again(process: Process) -> None:
     )
     with socket.create_connection(("127.0.0.1", process.port)) as half:
         half.sendall(head.encode() + data[:1_500_000])
-        time.sleep(0.3)
+        process.wait_for_upload()
         process.stop(signal.SIGKILL)
     public = process.data / "public" / "apps" / "reader"
     assert not (public / "artifacts" / hex_of(digest_of(data))).exists()

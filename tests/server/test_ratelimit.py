@@ -26,7 +26,7 @@ from headway_server.delivery.ratelimit import RateLimiter, forget_full, source_o
 from headway_server.examining import AbsentExaminer
 from headway_server.ports import Actor
 
-from .backends import Backend, free_port
+from .backends import Backend, free_ports
 from .world import PublisherWorld
 
 SOURCES = text("SELECT key FROM rate_limits WHERE key NOT LIKE 'api/%'")
@@ -162,7 +162,7 @@ def workers(backend: Backend, tmp_path: Path) -> Iterator[tuple[str, str]]:
     limits = {"api_per_s": 0.5, "api_burst": 40, "login_failures_burst": 10, "webhook_every_s": 0}
     values = {**given, **limits, "s3_secret_access_key": secret}
     environment = {f"HEADWAY_SERVER_{name.upper()}": str(value) for name, value in values.items()}
-    port = free_port()
+    (port,) = free_ports(1)
     log = (tmp_path / "log").open("wb")
     process = subprocess.Popen(
         [sys.executable, "-c", "from headway.cli.main import main; main()", "server", "run", "--data-dir",
@@ -171,20 +171,20 @@ def workers(backend: Backend, tmp_path: Path) -> Iterator[tuple[str, str]]:
     )  # fmt: skip
     url = f"http://127.0.0.1:{port}"
     try:
-        for _ in range(600):
-            if process.poll() is not None or _up(url):
-                break
+        until = time.monotonic() + 120
+        while not _up(url):
+            assert process.poll() is None, (tmp_path / "log").read_text()
+            assert time.monotonic() < until, (tmp_path / "log").read_text()
             time.sleep(0.1)
-        assert process.poll() is None, (tmp_path / "log").read_text()
         yield url, token
     finally:
         process.terminate()
-        process.wait(timeout=60)
+        process.wait(timeout=120)
 
 
 def _up(url: str) -> bool:
     try:
-        return urllib.request.urlopen(f"{url}/healthz", timeout=2).status == 200
+        return urllib.request.urlopen(f"{url}/healthz", timeout=60).status == 200
     except (OSError, urllib.error.URLError):
         return False
 

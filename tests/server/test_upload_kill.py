@@ -21,18 +21,24 @@ from headway.publisher.registry import Registry
 from .backends import Backend
 from .test_process import Process
 
-PATIENT = Retries(attempts=40, wait_initial_s=0.1, wait_max_s=1.0, timeout_s=90.0)
+PATIENT = Retries(attempts=1000, wait_initial_s=0.1, wait_max_s=1.0, timeout_s=240.0)
 PUBLISH = """
-import sys
+import signal, sys
 from pathlib import Path
 from headway.contract.digests import digest_of
 from headway.publisher.registry import Registry
-url, token, name = sys.argv[1:]
+url, token, name, far = sys.argv[1:]
 file = Path(name)
+
+def told(done):
+    if done >= int(far):
+        print(done, flush=True)
+        signal.pause()
+
 with Registry(url, token, app="reader", resumable_bytes=1) as registry:
-    registry.upload_file(digest_of(file.read_bytes()), file.stat().st_size, file,
-                         on_sent=lambda done: print(done, flush=True))
+    registry.upload_file(digest_of(file.read_bytes()), file.stat().st_size, file, on_sent=told)
 """
+"""Sends a file until ``far`` bytes have arrived, says so, and waits for its end."""
 
 
 @pytest.fixture
@@ -121,13 +127,11 @@ def test_the_registry_is_killed_in_mid_upload_and_at_its_end(
 def test_the_publisher_is_killed_in_mid_upload(registry: Process, file: Path, data: bytes, part_bytes: int) -> None:
     client = registry.start()
     with publisher(registry) as again:
-        command = [sys.executable, "-c", PUBLISH, again.url, registry.tokens[0], str(file)]
+        command = [sys.executable, "-c", PUBLISH, again.url, registry.tokens[0], str(file), str(2 * part_bytes)]
         with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as dying:
             assert dying.stdout is not None
-            for line in dying.stdout:
-                if int(line) >= 2 * part_bytes:
-                    dying.send_signal(signal.SIGKILL)
-                    break
+            assert int(dying.stdout.readline()) == 2 * part_bytes
+            dying.send_signal(signal.SIGKILL)
         assert stored(client, data) is None
         told: list[int] = []
         assert again.upload_file(digest_of(data), len(data), file, on_sent=told.append) is True
