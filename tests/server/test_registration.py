@@ -19,7 +19,7 @@ from headway_server.settings import Settings
 
 from .backends import Backend
 from .conftest import MakeServer, connect, prepare
-from .world import FakeClock, PublisherWorld, base_files, manifest_of
+from .world import VOCABULARY, FakeClock, PublisherWorld, base_files, manifest_of
 
 ACTOR = Actor("test", "-")
 
@@ -104,3 +104,25 @@ def test_provenance_where_it_is_not(server: Server, reader: PublisherWorld) -> N
     stricter = create_app(replace(server.ports, settings=settings))
     world = PublisherWorld(connect(stricter), reader.headers["Authorization"].split()[1], "reader", reader.clock)
     assert world.register_base(version="2", provenance=None).status_code == 422
+
+
+@pytest.mark.parametrize(
+    ("vocabulary", "code"),
+    [
+        (VOCABULARY + b"##x\n", "contract_mismatch"),
+        (VOCABULARY.replace(b"[UNK]\n", b""), "vocabulary"),
+        (b"\xff\xfe", "vocabulary"),
+        (b"", "vocabulary"),
+        (b"x" * (2 * 1024 * 1024 + 1), "too_large"),
+    ],
+)
+def test_a_base_with_another_vocabulary_than_its_contract_names(
+    server: Server, reader: PublisherWorld, vocabulary: bytes, code: str
+) -> None:
+    """Nothing of it is kept, however the publisher came here: not every publisher uses our SDK."""
+    files = {**base_files("other"), "vocab.txt": vocabulary}
+    assert at_once(server, [upload_of(reader, "1", files)]) == [code]
+    lost = {path: data for path, data in files.items() if path != "vocab.txt"}
+    assert at_once(server, [upload_of(reader, "1", lost)]) == ["missing_file"]
+    assert reader.call("GET", "/bases").json()["bases"] == []
+    assert at_once(server, [upload_of(reader, "1", base_files("other"))]) == [True]

@@ -16,6 +16,7 @@ from headway.contract.features import FeatureContract
 from headway.contract.manifest import Manifest, ManifestFile
 from headway.contract.proof import Proof
 from headway.contract.targets import BaseTarget, HeadTarget, ProvenBase
+from headway.contract.tokenizer import Tokenizer
 from headway.trust.dsse import Provenance, sign
 from headway.trust.keys import SigningKey
 from headway.trust.online import OnlineKeys
@@ -24,7 +25,8 @@ from headway.trust.roles import TargetEntry, base_entry, head_entry, sign_bases,
 from headway.trust.simulator import seeded_key
 
 START = int(datetime(2026, 3, 1, tzinfo=UTC).timestamp())
-CONTRACT = FeatureContract("features", (8,), "float32", "kd/1", digest_of(b"vocab"), 32)
+VOCABULARY = b"[PAD]\n[UNK]\n[CLS]\n[SEP]\n"
+CONTRACT = FeatureContract("features", (8,), "float32", "kd/1", Tokenizer.from_bytes(VOCABULARY).digest, 32)
 LABELS = ["film", "music", "travel"]
 
 
@@ -59,7 +61,7 @@ def base_files(marker: str = "1") -> dict[str, bytes]:
         "base.mlpackage/Manifest.json": b'{"marker":"%b"}' % marker.encode(),
         "base.mlpackage/Data/model.mlmodel": b"weights " + marker.encode(),
         "contract.json": CONTRACT.to_bytes(),
-        "vocab.txt": b"[PAD]\n",
+        "vocab.txt": VOCABULARY,
     }
 
 

@@ -148,14 +148,18 @@ class Tokenizer:
         Raises `OSError` if the file can not be read and `RefusedError` (`vocabulary`) if it is no vocabulary.
         """
         if isinstance(source, str | os.PathLike):
-            try:
-                lines = Path(source).read_bytes().decode("utf-8").split("\n")
-            except UnicodeDecodeError as error:
-                raise _refused("it is not UTF-8") from error
-            if lines and not lines[-1]:
-                lines.pop()
-        else:
-            lines = list(source)
+            return cls.from_bytes(Path(source).read_bytes())
+        return cls(line.rstrip("\r\n") for line in source)
+
+    @classmethod
+    def from_bytes(cls, data: bytes) -> Tokenizer:
+        """Read the bytes of a `vocab.txt`. Raises `RefusedError` (`vocabulary`) if it is no vocabulary."""
+        try:
+            lines = data.decode("utf-8").split("\n")
+        except UnicodeDecodeError as error:
+            raise _refused("it is not UTF-8") from error
+        if not lines[-1]:
+            lines.pop()
         return cls(line.rstrip("\r\n") for line in lines)
 
     @property

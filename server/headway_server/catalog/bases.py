@@ -1,4 +1,4 @@
-"""Register a base version: its files are here, its package is well-formed, its contract is what it says.
+"""Register a base version: its files are here, its package is well-formed, its vocabulary is what its contract names.
 
 What always holds: a version never changes, and a package belongs to one version only. Registering again with the
 same manifest is harmless.
@@ -13,6 +13,7 @@ from headway.contract.errors import RefusedError
 from headway.contract.features import FeatureContract
 from headway.contract.manifest import Manifest, base_manifest_path
 from headway.contract.targets import BaseTarget
+from headway.contract.tokenizer import Tokenizer
 from headway_server.catalog import apps
 from headway_server.catalog.files import keep_manifest, laid_out, read_small, require_artifacts
 from headway_server.catalog.provenance import check_provenance
@@ -20,7 +21,8 @@ from headway_server.ports import Actor, Ports, Transaction
 from headway_server.publication import audit
 from headway_server.records import BaseRecord, JsonObject
 
-PACKAGE = "base.mlpackage"
+PACKAGE, VOCABULARY = "base.mlpackage", "vocab.txt"
+_VOCABULARY_BYTES = 2 * 1024 * 1024  # the largest published WordPiece vocabularies for many languages have 1 MiB
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +41,7 @@ def register(ports: Ports, actor: Actor, app: str, upload: BaseUpload) -> tuple[
 
     Raises:
         RefusedError: codes ``unknown_app``, ``malformed``, ``wrong_manifest``, ``missing_artifact``, ``missing_file``,
-            ``rule_broken``, ``immutable_release``.
+            ``contract_mismatch``, ``vocabulary``, ``rule_broken``, ``immutable_release``.
     """
     manifest = Manifest.from_bytes(upload.manifest)
     check_identity(manifest, "base", app, upload.base_id, upload.version)
@@ -72,6 +74,7 @@ def register(ports: Ports, actor: Actor, app: str, upload: BaseUpload) -> tuple[
 def _examined(ports: Ports, app: str, upload: BaseUpload, manifest: Manifest) -> BaseRecord:
     contract = FeatureContract.from_bytes(read_small(ports, app, manifest, "contract.json"))
     package = manifest.package_digest(PACKAGE)
+    _check_vocabulary(read_small(ports, app, manifest, VOCABULARY, _VOCABULARY_BYTES), contract)
     with laid_out(ports, app, manifest) as root:
         examined = ports.examiner.validate(root / PACKAGE)
     refuse_findings(examined.findings)
@@ -99,6 +102,17 @@ def _examined(ports: Ports, app: str, upload: BaseUpload, manifest: Manifest) ->
         state="registered",
         created_at=ports.clock(),
     )
+
+
+def _check_vocabulary(data: bytes, contract: FeatureContract) -> None:
+    """The golden batch holds token ids, so it passes with any vocabulary; every device would refuse the base."""
+    if Tokenizer.from_bytes(data).digest != contract.tokenizer:
+        raise RefusedError(
+            "contract_mismatch",
+            f"{VOCABULARY} is not the vocabulary that contract.json names.",
+            hint="Publish the base, vocabulary and contract of one base release together.",
+            part="tokenizer",
+        )
 
 
 def check_identity(manifest: Manifest, kind: str, app: str, name: str, version: str) -> None:

@@ -36,18 +36,18 @@ def require_artifacts(tx: Transaction, app: str, manifest: Manifest) -> None:
             )
 
 
-def read_small(ports: Ports, app: str, manifest: Manifest, path: str) -> bytes:
-    """The bytes of a small file of the release.
+def read_small(ports: Ports, app: str, manifest: Manifest, path: str, most: int = _SMALL_BYTES) -> bytes:
+    """The bytes of a small file of the release, of at most ``most`` bytes.
 
     Raises:
         RefusedError: codes ``missing_file``, ``too_large``.
     """
     file = manifest.file(path)
-    data = ports.store.read(artifact_path(app, file.digest)) if file.size <= _SMALL_BYTES else None
+    data = ports.store.read(artifact_path(app, file.digest)) if file.size <= most else None
     if data is None:
         raise RefusedError(
             "too_large",
-            f"{path} must have at most {_SMALL_BYTES} bytes and be in the storage.",
+            f"{path} must have at most {most} bytes and be in the storage.",
             hint="Publish the release again with a smaller file.",
             kind="too_large",
             path=path,
