@@ -31,7 +31,7 @@ def receiver() -> Iterator[Receiver]:
 
 
 def send(url: str, **changes: Any) -> Reply:
-    return post(url, {"x-a": "b"}, b"{}", **{"timeout_s": 3.0, "private": True, **changes})
+    return post(url, {"x-a": "b"}, b"{}", **{"timeout_s": 60.0, "private": True, **changes})
 
 
 @pytest.mark.parametrize(
@@ -127,9 +127,8 @@ def test_an_endless_answer_costs_little(receiver: Receiver) -> None:
 
 def test_one_deadline_for_everything(receiver: Receiver) -> None:
     receiver.answers.append(drip)
-    began = time.monotonic()
+    # Were it only the time between two bytes, this would never end.
     assert send(receiver.url, timeout_s=0.5) == Reply(None, "timeout")
-    assert time.monotonic() - began < 5
 
 
 def test_a_handshake_that_never_ends() -> None:
@@ -140,27 +139,30 @@ def test_a_handshake_that_never_ends() -> None:
             connection, _ = listener.accept()
             with connection, contextlib.suppress(OSError):
                 connection.sendall(b"\x16\x03\x03\x40\x00")
-                for _ in range(400):
+                while True:
                     connection.sendall(b"\x02")
                     time.sleep(0.05)
 
-        thread = threading.Thread(target=serve)
+        thread = threading.Thread(target=serve, daemon=True)
         thread.start()
-        began = time.monotonic()
         assert send(f"https://127.0.0.1:{listener.getsockname()[1]}/", timeout_s=0.5) == Reply(None, "timeout")
-        assert time.monotonic() - began < 5
         thread.join()
 
 
-def test_nobody_there_or_no_http(receiver: Receiver) -> None:
+def test_nobody_there_or_no_http(receiver: Receiver, monkeypatch: pytest.MonkeyPatch) -> None:
     with socket.socket() as closed:
-        closed.bind(("127.0.0.1", 0))
-        port = closed.getsockname()[1]
-    assert send(f"http://127.0.0.1:{port}/").error == "ConnectionRefusedError"
-    assert send("http://no-such-host.invalid/").error == "unknown host"
+        closed.bind(("127.0.0.1", 0))  # and does not listen
+        assert send(f"http://127.0.0.1:{closed.getsockname()[1]}/").error == "ConnectionRefusedError"
     receiver.answers.append(lambda handler: handler.wfile.write(b"SSH-2.0-x\r\n"))
     assert send(receiver.url).error == "BadStatusLine"
     assert "TLS" in (send(receiver.url.replace("http://", "https://")).error or "")
+
+    def unknown(*_: Any, **__: Any) -> Any:
+        raise socket.gaierror(socket.EAI_NONAME, "Name or service not known")
+
+    # The resolver of this machine is not asked: it may be slow, absent, or know every name.
+    monkeypatch.setattr(socket, "getaddrinfo", unknown)
+    assert send("http://no-such-host.invalid/").error == "unknown host"
 
 
 @given(st.text(max_size=30), st.integers(1, 60))

@@ -91,13 +91,13 @@ def trusted(authority: Authority, monkeypatch: pytest.MonkeyPatch) -> Iterator[N
 
 
 def send(receiver: Receiver) -> Reply:
-    return post(receiver.url, {}, b"{}", timeout_s=5.0, private=True)
+    return post(receiver.url, {}, b"{}", timeout_s=60.0, private=True)
 
 
 def test_a_message_arrives_over_https(
     authority: Authority, trusted: None, server: Server, published: PublisherWorld, clock: FakeClock
 ) -> None:
-    changes = {"webhook_private_networks": True, "webhook_timeout_s": 5.0}
+    changes = {"webhook_private_networks": True, "webhook_timeout_s": 60.0}
     ports = replace(server.ports, settings=server.ports.settings.model_copy(update=changes))
     server.app.extensions["headway"] = ports
     receiver = Receiver(tls=authority.context())
