@@ -22,7 +22,7 @@ from headway.publisher.registry import Registry
 
 pytest.importorskip("gunicorn", reason="needs the extra 'server'")
 pytest.importorskip("onnxruntime", reason="needs the extra 'sim'")
-pytestmark = [pytest.mark.timeout(900), pytest.mark.xdist_group("demo")]
+pytestmark = pytest.mark.timeout(1800)
 
 DEVICES = 8
 

@@ -6,8 +6,9 @@ import json
 import shutil
 import threading
 from collections.abc import Iterator
+from socketserver import ThreadingMixIn
 from typing import Any
-from wsgiref.simple_server import WSGIRequestHandler, make_server
+from wsgiref.simple_server import WSGIRequestHandler, WSGIServer, make_server
 
 import pytest
 
@@ -18,10 +19,17 @@ from .world import PublisherWorld
 
 playwright = pytest.importorskip("playwright.sync_api", reason="needs playwright")
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
-pytestmark = [
-    pytest.mark.skipif(CHROMIUM is None, reason="no Chromium on this machine: install the package chromium"),
-    pytest.mark.xdist_group("browser"),
-]
+pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="no Chromium on this machine: install the package chromium")
+
+
+PATIENCE_MS = 120_000
+"""How long a browser may take for anything, also to start on a busy machine."""
+
+
+class Threading(ThreadingMixIn, WSGIServer):
+    """A browser opens connections that it may never use: none of them may keep the others waiting."""
+
+    daemon_threads = True
 
 
 class Quiet(WSGIRequestHandler):
@@ -31,12 +39,17 @@ class Quiet(WSGIRequestHandler):
 
 @pytest.fixture
 def address(server: Server) -> Iterator[str]:
-    with make_server("127.0.0.1", 0, server.wsgi, handler_class=Quiet) as listening:
+    with make_server("127.0.0.1", 0, server.wsgi, Threading, Quiet) as listening:
         thread = threading.Thread(target=listening.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True)
         thread.start()
         yield f"http://127.0.0.1:{listening.server_port}"
         listening.shutdown()
         thread.join()
+
+
+def launch(api: Any) -> Any:
+    """A browser."""
+    return api.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"], timeout=PATIENCE_MS)
 
 
 def follow(page: Any, to: Any) -> None:
@@ -49,8 +62,9 @@ def test_a_release_is_read_and_proven_again(address: str, published: PublisherWo
     head_with_card(published, 2, json.dumps(CARD).encode())
     said: list[str] = []
     with playwright.sync_playwright() as api:
-        browser = api.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
+        browser = launch(api)
         page: Any = browser.new_page(viewport={"width": 1280, "height": 900}, locale="zh-CN")
+        page.set_default_timeout(PATIENCE_MS)
         page.on("console", lambda message: said.append(message.text))
         page.on("pageerror", lambda error: said.append(str(error)))
         page.goto(f"{address}/console/")
@@ -77,8 +91,9 @@ def test_questions_are_asked_on_a_phone_in_the_dark(address: str, published: Pub
         published.call("PUT", "/aliases", json={**key, "release": release})
     said: list[str] = []
     with playwright.sync_playwright() as api:
-        browser = api.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
+        browser = launch(api)
         phone: Any = browser.new_page(viewport={"width": 390, "height": 800}, locale="zh-CN", color_scheme="dark")
+        phone.set_default_timeout(PATIENCE_MS)
         phone.on("console", lambda message: said.append(message.text))
         phone.on("pageerror", lambda error: said.append(str(error)))
         phone.goto(f"{address}/console/")
@@ -91,7 +106,7 @@ def test_questions_are_asked_on_a_phone_in_the_dark(address: str, published: Pub
         follow(phone, phone.locator("nav").get_by_text("名称", exact=True))
         assert not phone.get_by_text("已移除").is_visible()
         phone.locator("summary").click()
-        assert phone.get_by_text("已移除").is_visible()
+        phone.get_by_text("已移除").wait_for(state="visible")
         follow(phone, phone.locator("nav").get_by_text("为什么没有？", exact=True))
         phone.locator("input[name=os]").fill("16")
         follow(phone, phone.locator("main form button"))

@@ -238,16 +238,16 @@ def browser() -> Iterator[Any]:
     if CHROMIUM is None:
         pytest.skip("no Chromium on this machine")
     with playwright.sync_playwright() as api:
-        chromium = api.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
+        chromium = api.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"], timeout=120_000)
         yield chromium
         chromium.close()
 
 
-@pytest.mark.xdist_group("browser")
 def test_each_language_is_whole_and_nothing_is_asked_of_the_network(browser: Any, tmp_path: Path) -> None:
     path = tmp_path / "report.html"
     path.write_text(rendered(run_folder(tmp_path / "first"), run_folder(tmp_path / "second")), "utf-8")
     page = browser.new_page(viewport={"width": 1280, "height": 900}, locale="en-GB")
+    page.set_default_timeout(120_000)
     said: list[str] = []
     page.on("console", lambda message: said.append(message.text))
     page.on("pageerror", lambda error: said.append(str(error)))
@@ -257,6 +257,7 @@ def test_each_language_is_whole_and_nothing_is_asked_of_the_network(browser: Any
     assert "What was taken for what" in english
     assert not re.search(r"[\u4e00-\u9fff]", english)
     page.locator("label[for=language-zh]").click()
+    page.get_by_text("混淆矩阵").first.wait_for(state="visible")
     chinese = page.locator("main").inner_text()
     assert "混淆矩阵" in chinese
     assert "电影" in chinese
