@@ -152,6 +152,9 @@ class Releases(Protocol):
     def set_head_state(self, app: str, base_id: str, name: str, release: int, state: str, custom: JsonObject) -> None:
         """Follow what signed metadata says of it."""
 
+    def listed_heads(self, app: str, base_id: str) -> int:
+        """How many heads of a base signed metadata lists, live and revoked."""
+
     def edges(self, app: str, name: str | None = None) -> tuple[EdgeRecord, ...]:
         """All edges, or those of the heads of one name, oldest first."""
 

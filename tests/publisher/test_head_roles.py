@@ -141,6 +141,30 @@ def test_a_role_splits_by_itself_when_it_grows(studio, monkeypatch):
     assert row.bins == 8
 
 
+def test_bins_that_were_outgrown_are_split_again(studio, monkeypatch):
+    studio.split(2)
+    monkeypatch.setattr(bins, "SPLIT_ABOVE", 1)  # now three heads suit eight bins
+    one = studio.publish(1, "tone")
+    assert (one.changed, one.heads, one.advice) == (True, 3, "")
+    assert studio.bits() == 3
+    assert studio.poll() == ["mood@1", "tone@1", "topic@1"]
+    studio.publish(2)
+    assert studio.bits() == 3, "the next size up is not worth a download by every device"
+
+
+def test_what_was_published_stays_so_where_splitting_again_fails(studio, monkeypatch):
+    studio.split(2)
+    monkeypatch.setattr(bins, "SPLIT_ABOVE", 1)
+    studio.network.lose_request = lambda request: request.method == "POST" and request.url.path.endswith("/roles")
+    one = studio.publish(1, "tone")
+    assert one.changed
+    assert "headway keys split kd" in one.advice
+    studio.network.lose_request = lambda request: False
+    assert (studio.bits(), studio.poll()) == (1, ["mood@1", "tone@1", "topic@1"])
+    assert not studio.publish(2).advice
+    assert (studio.bits(), studio.poll()) == (3, ["mood@1", "tone@1", "topic@1", "topic@2"])
+
+
 def test_publishers_meet_only_in_one_bin(studio):
     studio.split(2)
     roles = HeadRoles(BASE_ID, 1)

@@ -14,7 +14,7 @@ from tuf.api.metadata import Metadata, SuccinctRoles, Targets
 
 from headway.contract.errors import HeadwayError, RefusedError, TransferError, UntrustedError
 from headway.contract.manifest import head_manifest_path
-from headway.trust.bins import HeadRoles, arranged, base_of_heads, bits_for, bits_of_count, placed
+from headway.trust.bins import HeadRoles, arranged, base_of_heads, bits_for, bits_of_count, outgrown, placed
 from headway.trust.ceremony import next_targets
 from headway.trust.client import TrustedClient
 from headway.trust.repository import Holders
@@ -93,6 +93,8 @@ def test_names_of_bins_cannot_clash() -> None:
 def test_how_many_bins_suit() -> None:
     assert [bits_for(count) for count in (0, 500, 501, 2_000, 10_000, 10**9)] == [0, 0, 6, 7, 8, 10]
     assert [bits_of_count(bins) for bins in (1, 2, 64, 1024)] == [0, 1, 6, 10]
+    assert [outgrown(bits, 10_000) for bits in (0, 6, 7, 8, 10)] == [False, True, False, False, False]
+    assert [outgrown(6, heads) for heads in (501, 2_000, 2_500, 2_600)] == [False, False, False, True]
     for bins in (0, -2, 3, 48, 2048):
         refused("too_many_bins", lambda bins=bins: bits_of_count(bins))
 

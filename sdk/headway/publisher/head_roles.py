@@ -8,11 +8,11 @@ bins is signed with all of them and never after one of them, so its expiry is th
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from functools import partial
 
-from headway.contract.errors import RefusedError
+from headway.contract.errors import RefusedError, TransferError
 from headway.contract.targets import HeadTarget
 from headway.publisher.registry import Registry
 from headway.publisher.signing import SignedRole, allowed_signers, enough, retried
@@ -23,6 +23,7 @@ from headway.trust.bins import (
     bits_for,
     bits_of_count,
     missing_in_bin,
+    outgrown,
     placed,
 )
 from headway.trust.ceremony import holders, missing_signatures
@@ -104,8 +105,9 @@ def put_head_entry(
 ) -> SignedRole:
     """Sign a head's entry into its base's role or its bin; nothing is signed if it stands there.
 
-    A flat role that grows past :data:`headway.trust.bins.SPLIT_ABOVE` heads is split; bins are renewed, all together,
-    when half of their time is over or other keys may sign them.
+    A flat role that grows past :data:`headway.trust.bins.SPLIT_ABOVE` heads is split, and split again when the heads
+    have outgrown their bins; bins are renewed, all together, when half of their time is over or other keys may sign
+    them.
 
     Raises:
         RefusedError: codes ``no_signing_key``, ``threshold_not_met``, ``contended``, or the registry's.
@@ -116,9 +118,23 @@ def put_head_entry(
         return SignedRole(role, facts(there.role(role), role).version, changed=False)
     signed = post_heads(registry, base_id, signers, lambda current: _with_entry(current, entry, now))
     there = HeadsNow.of(registry, base_id)
+    if outgrown(there.roles.bits, signed.heads):
+        return replace(signed, advice=_split_again(registry, base_id, signers, now))
     if there.roles.bits and facts(there.role(there.roles.parent), "heads").expires - now < _RENEW_BEFORE:
         renew_heads(registry, base_id, signers, now)
     return signed
+
+
+def _split_again(registry: Registry, base_id: str, signers: Sequence[Signer], now: datetime) -> str:
+    """Into as many bins as suit. What was published stays published where that fails: what to do about it, or empty."""
+    try:
+        split_heads(registry, base_id, signers, now=now)
+    except (RefusedError, TransferError) as error:
+        return (
+            f"The heads of {base_id} have outgrown their bins, and splitting them again failed: {error.message} "
+            f"Do it when that is mended: headway keys split {base_id}"
+        )
+    return ""
 
 
 def split_heads(
@@ -212,7 +228,7 @@ def post_heads(registry: Registry, base_id: str, signers: Sequence[Signer], make
         else:
             posted = list(registry.post_roles(signed))
         told = next((one for one in posted if one.role == role), posted[0])
-        return SignedRole(told.role, told.version, any(one.changed for one in posted))
+        return SignedRole(told.role, told.version, any(one.changed for one in posted), told.heads)
 
     return retried(role, attempt, _LOST_RACES)
 

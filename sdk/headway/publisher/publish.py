@@ -254,7 +254,7 @@ def _done(
         uploaded=missing,
         uploaded_bytes=sum(sizes[digest] for digest in missing),
         role_version=signed.version,
-        warnings=_warnings(release),
+        warnings=(*_warnings(release), *((signed.advice,) if signed.advice else ())),
     )
 
 

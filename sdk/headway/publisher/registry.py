@@ -32,15 +32,22 @@ Json = dict[str, Any]
 RERUN_S = 600.0
 """How long running a proof again may take: the registry bounds it, and the model decides."""
 
+ROLES_S = 300.0
+"""How long the registry may take for many roles at once: ten thousand heads in all their bins."""
+
 
 @dataclass(frozen=True, slots=True)
 class PostedRole:
-    """What the registry did with a signed role. ``waiting_for`` names roles that must follow before it goes out."""
+    """What the registry did with a signed role. ``waiting_for`` names roles that must follow before it goes out.
+
+    ``heads`` is how many heads it counts in the roles of that base, 0 for other roles.
+    """
 
     role: str
     version: int
     changed: bool
     waiting_for: tuple[str, ...]
+    heads: int = 0
 
 
 class Registry(Delivery):
@@ -142,7 +149,7 @@ class Registry(Delivery):
     def post_roles(self, roles: Mapping[str, bytes]) -> tuple[PostedRole, ...]:
         """Publish signed roles of one base's heads together or not at all; raises as :meth:`post_role`."""
         body = {"roles": {role: _b64(data) for role, data in roles.items()}}
-        answer = self._api.send("POST", self._path("roles"), body=body).json()
+        answer = self._api.send("POST", self._path("roles"), body=body, timeout_s=ROLES_S).json()
         return tuple(_posted(one) for one in answer.get("roles") or ())
 
     def post_role(self, role: str, data: bytes) -> PostedRole:
@@ -256,4 +263,5 @@ def _posted(answer: Json) -> PostedRole:
         int(answer.get("version", 0)),
         answer.get("changed") is True,
         tuple(answer.get("waiting_for") or ()),
+        int(answer.get("heads") or 0),
     )

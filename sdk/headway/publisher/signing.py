@@ -23,11 +23,17 @@ Edit = Callable[[bytes | None, Sequence[Signer]], bytes]
 
 @dataclass(frozen=True, slots=True)
 class SignedRole:
-    """What became of a role: its version now, and whether this call changed it."""
+    """What became of a role: its version now, and whether this call changed it.
+
+    ``heads`` is how many heads the registry counts in the roles of that base, where it says so; ``advice`` a sentence
+    for a person, or empty.
+    """
 
     role: str
     version: int
     changed: bool
+    heads: int = 0
+    advice: str = ""
 
 
 def allowed_signers(registry: Registry, role: str, signers: Sequence[Signer]) -> tuple[Signer, ...]:

@@ -99,6 +99,15 @@ def bits_for(heads: int) -> int:
     return min(MAX_BITS, best.bit_length())
 
 
+def outgrown(bits: int, heads: int) -> bool:
+    """Whether so many heads should stand in more bins than ``2 ** bits``, which are a quarter of what suits, or fewer.
+
+    Until then a device downloads at most a quarter more than it would have to. Sooner would not pay: every new number
+    of bins makes every device download its bins anew.
+    """
+    return bits > 0 and bits_for(heads) >= bits + 2
+
+
 def bits_of_count(bins: int) -> int:
     """The power of 2 that ``bins`` is; 0 for 1, which means one flat role.
 

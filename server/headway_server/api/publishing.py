@@ -103,11 +103,13 @@ def post_role(path: s.RolePath) -> Response:
 
 
 def _accepted(accepted: Accepted) -> dict[str, object]:
+    counted = {} if accepted.heads is None else {"heads": accepted.heads}
     return {
         "role": accepted.role,
         "version": accepted.version,
         "changed": accepted.changed,
         "waiting_for": list(accepted.waiting_for),
+        **counted,
     }
 
 

@@ -35,7 +35,8 @@ def update_heads(ports: Ports, actor: Actor, app: str, roles: Mapping[str, bytes
         apps.known(tx, app)
         current = _current(tx, app, base_id, roles)
         if all(role in current and current[role].data == data for role, data in roles.items()):
-            accepted = tuple(Accepted(role, current[role].version, changed=False) for role in roles)
+            heads = tx.releases.listed_heads(app, base_id)
+            accepted = tuple(Accepted(role, current[role].version, changed=False, heads=heads) for role in roles)
         else:
             accepted = _accept(ports, tx, actor, app, base_id, roles, current)
     mirror(ports, app)
@@ -77,7 +78,8 @@ def _accept(
     for change in changes:
         facts = {"base_id": change.base_id, "digest": change.digest}
         audit.record(ports, tx, actor, app, f"{change.kind}.{change.state}", change.subject, **facts)
-    return tuple(Accepted(role.role, role.version, changed=True, waiting_for=waiting) for role in verified.roles)
+    heads = tx.releases.listed_heads(app, base_id)
+    return tuple(Accepted(role.role, role.version, True, waiting, heads) for role in verified.roles)
 
 
 def _halt_withdrawn(

@@ -17,12 +17,16 @@ _CHANGEABLE = ("status", "bases", "min_os", "max_os", "min_app_build", "rebase")
 
 @dataclass(frozen=True, slots=True)
 class Accepted:
-    """A role version that is published. ``waiting_for`` names delegated roles that must follow before it goes out."""
+    """A role version that is published. ``waiting_for`` names delegated roles that must follow before it goes out.
+
+    ``heads`` is how many heads the roles of its base list now; None for a role of something else.
+    """
 
     role: str
     version: int
     changed: bool
     waiting_for: tuple[str, ...] = ()
+    heads: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -169,6 +169,13 @@ class SqlReleases:
         where = and_(h.app == app, h.base_id == base_id, h.name == name, h.release == release)
         self._c.execute(update(t.heads).where(where).values(state=state, custom=custom))
 
+    def listed_heads(self, app: str, base_id: str) -> int:
+        """How many heads of a base signed metadata lists, live and revoked."""
+        h = t.heads.c
+        listed = h.state.in_(("live", "revoked"))
+        query = select(func.count()).select_from(t.heads).where(h.app == app, h.base_id == base_id, listed)
+        return int(self._c.execute(query).scalar_one())
+
     def edges(self, app: str, name: str | None = None) -> tuple[EdgeRecord, ...]:
         """All edges, or those of the heads of one name, oldest first."""
         e = t.edges.c
