@@ -21,7 +21,7 @@ TEXT = {".py", ".swift", ".md", ".toml", ".json", ".yml", ".yaml", ".html", ".cs
 
 
 def tracked() -> list[Path]:
-    listed = subprocess.run(["git", "ls-files", "-z"], cwd=ROOT, capture_output=True, timeout=60, check=False)
+    listed = subprocess.run(["git", "ls-files", "-z"], cwd=ROOT, capture_output=True, timeout=300, check=False)
     if listed.returncode != 0:
         pytest.skip("not a git clone")
     paths = (ROOT / name.decode() for name in listed.stdout.split(b"\0") if name)

@@ -69,7 +69,7 @@ def test_a_killed_process_holds_no_lock(tmp_path: Path) -> None:
         "import os, sys; from pathlib import Path; from headway.device.files import RealFileSystem;"
         "l = RealFileSystem(Path(sys.argv[1])).lock('lock'); print(l is not None, flush=True); os._exit(9)"
     )
-    done = subprocess.run([sys.executable, "-c", code, str(tmp_path)], capture_output=True, text=True, timeout=60)
+    done = subprocess.run([sys.executable, "-c", code, str(tmp_path)], capture_output=True, text=True, timeout=240)
     assert done.stdout.strip() == "True"
     lock = RealFileSystem(tmp_path).lock("lock")
     assert lock is not None
@@ -148,6 +148,6 @@ print(json.dumps([*answer, device.status().corrections]))
 device.close()
 """
     bundle = World().bundle
-    done = subprocess.run([sys.executable, "-c", code, str(bundle.folder)], capture_output=True, text=True, timeout=120)
+    done = subprocess.run([sys.executable, "-c", code, str(bundle.folder)], capture_output=True, text=True, timeout=240)
     assert done.returncode == 0, done.stderr
     assert json.loads(done.stdout) == ["ready", "no_runtime", "no_runtime", 1]

@@ -146,7 +146,7 @@ def test_outcomes_stay_until_the_registry_has_spoken(status: int, body: bytes, l
 
 
 def client(answer: httpx2.Response) -> HttpFetcher:
-    return HttpFetcher(FetchLimits(deadline_s=5), transport=httpx2.MockTransport(lambda request: answer))
+    return HttpFetcher(FetchLimits(deadline_s=300), transport=httpx2.MockTransport(lambda request: answer))
 
 
 def test_a_gzip_bomb_is_cut_off_at_the_cap() -> None:

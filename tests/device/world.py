@@ -300,7 +300,7 @@ class World:
         device = Device(
             self.bundle,
             self.files,
-            network=HttpFetcher(FetchLimits(deadline_s=5), transport=self.line),
+            network=HttpFetcher(FetchLimits(deadline_s=300), transport=self.line),
             clock=self.clock,
             randomness=Luck(),
             power=self.phone,

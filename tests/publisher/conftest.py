@@ -26,7 +26,7 @@ from headway_server.settings import Settings
 
 APP = "reader"
 BASE_ID = "kd"
-FAST = Retries(attempts=3, wait_initial_s=0.0, wait_max_s=0.0, timeout_s=5.0)
+FAST = Retries(attempts=3, wait_initial_s=0.0, wait_max_s=0.0, timeout_s=300.0)
 
 
 class Clock:

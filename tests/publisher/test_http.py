@@ -13,7 +13,7 @@ from headway.contract.problems import problem_of
 from headway.publisher.http import ApiClient, Retries, tell_retries
 from headway.publisher.registry import Registry
 
-FAST = Retries(attempts=3, wait_initial_s=0.0, wait_max_s=0.0, timeout_s=5.0)
+FAST = Retries(attempts=3, wait_initial_s=0.0, wait_max_s=0.0, timeout_s=300.0)
 TOKEN = "hw_test_0123_secret"
 
 

@@ -28,7 +28,7 @@ print(json.dumps(sorted(sys.modules)))
 
 def test_a_worker_loads_nothing_it_does_not_need(tmp_path: object) -> None:
     """A process that made the application and answered a request, on a folder and SQLite."""
-    done = subprocess.run([sys.executable, "-c", SERVE, str(tmp_path)], check=True, capture_output=True, timeout=120)
+    done = subprocess.run([sys.executable, "-c", SERVE, str(tmp_path)], check=True, capture_output=True, timeout=300)
     loaded = set(json.loads(done.stdout))
     assert "headway_server.app" in loaded
     assert not loaded & set(HEAVY)

@@ -226,7 +226,7 @@ def test_help_and_report_need_no_torch(tmp_path: Path) -> None:
         "    assert result.exit_code == 0, result.output\n"
     )
     done = subprocess.run(
-        [sys.executable, "-c", code, str(folder)], capture_output=True, text=True, timeout=120, check=False
+        [sys.executable, "-c", code, str(folder)], capture_output=True, text=True, timeout=300, check=False
     )
     assert done.returncode == 0, done.stderr
     assert (folder / "report.html").exists()

@@ -376,6 +376,6 @@ def test_missing_options_are_usage_errors(tmp_path):
 def test_the_program_runs_as_a_process(repository, device):
     repository.publish()
     command = [sys.executable, "-c", "from headway.cli.tuf import main; main()", "--metadata-dir", str(device.metadata)]
-    done = subprocess.run([*command, "--metadata-url", device.url + "/metadata/", "refresh"], timeout=60, check=False)
+    done = subprocess.run([*command, "--metadata-url", device.url + "/metadata/", "refresh"], timeout=300, check=False)
     assert done.returncode == 0
     assert device.version("snapshot") == 1

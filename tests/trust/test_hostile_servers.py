@@ -24,7 +24,7 @@ from .parts import APP, BASE_ID, NOW
 
 Answer = Callable[[socket.socket], None]
 QUICK = FetchLimits(connect_s=5.0, idle_s=0.5, deadline_s=1.0)
-PATIENT = FetchLimits(connect_s=10.0, idle_s=10.0, deadline_s=30.0)
+PATIENT = FetchLimits(connect_s=60.0, idle_s=60.0, deadline_s=300.0)
 
 
 class HostileServer:
@@ -54,7 +54,7 @@ class HostileServer:
 
     def _serve(self, connection: socket.socket) -> None:
         with connection, contextlib.suppress(OSError):
-            connection.settimeout(2)
+            connection.settimeout(60)
             request = connection.recv(65536).decode()
             path = request.split(" ")[1]
             name = path.rsplit("/", 1)[1]
@@ -81,7 +81,7 @@ class HostileServer:
         self._main.join()
         self._socket.close()
         for thread in self._threads:
-            thread.join(10)
+            thread.join()
 
 
 def send(
@@ -122,21 +122,21 @@ def bomb(connection: socket.socket) -> None:
 
 def dripping(connection: socket.socket) -> None:
     """A byte at a time, each within the idle limit, for ever."""
-    connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 400\r\n\r\n")
-    for _ in range(400):
+    connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 40000\r\n\r\n")
+    for _ in range(40_000):
         connection.sendall(b"{")
         time.sleep(0.1)
 
 
 def dripping_headers(connection: socket.socket) -> None:
     connection.sendall(b"HTTP/1.1 200 OK\r\nX-Slow: ")
-    for _ in range(400):
+    for _ in range(40_000):
         connection.sendall(b"a")
         time.sleep(0.1)
 
 
 def silent(connection: socket.socket) -> None:
-    time.sleep(2)
+    connection.recv(1)  # until the client has gone
 
 
 def cut_short(connection: socket.socket) -> None:
@@ -188,11 +188,10 @@ def test_endless_bodies_are_cut_at_their_cap(server, name, cheat):
 )
 def test_a_bad_transfer_is_told_within_its_deadline(server, cheat, code):
     server.cheats["timestamp.json"] = cheat
-    started = time.monotonic()
     with pytest.raises(TransferError) as caught:
+        # The servers that drip go on for an hour: it ends because the whole transfer has a deadline.
         server.client(QUICK if code == "timeout" else PATIENT).refresh()
     assert caught.value.code == code
-    assert code != "timeout" or time.monotonic() - started < 20  # 40 s if only idle times counted
     if cheat is busy:
         assert caught.value.retry_after_s == 120
 
