@@ -7,11 +7,14 @@ import pytest
 
 torch = pytest.importorskip("torch", reason="training needs the extra trainer")
 pytest.importorskip("coremltools", reason="the grid is compared with coremltools")
+pytest.importorskip("transformers", reason="training needs the extra trainer")
 
 from coremltools.converters.mil.mil import types
 from coremltools.optimize import _utils
 
 from headway_trainer import qat
+from headway_trainer.models.student import Student, StudentConfig
+from headway_trainer.parity import classifier_of, labels_by
 
 
 @pytest.mark.parametrize("seed", range(20))
@@ -41,3 +44,18 @@ def test_gradients_pass_the_grid() -> None:
     layer.train()
     layer(torch.ones(1, 64)).sum().backward()
     assert torch.equal(layer[0].parametrizations.weight.original.grad, torch.ones(64, 64))
+
+
+def test_parity_labels_both_sides_by_the_classifier_that_training_ended_with() -> None:
+    torch.manual_seed(0)
+    geometry = StudentConfig(layers=1, hidden=128, bottleneck=32, embedding=16, intermediate=32, heads=2, max_length=8)
+    student = Student(geometry, classes=20, vocabulary_size=50, pad_id=0).eval()
+    qat.attach(student)
+    classifier = classifier_of(student)
+    qat.detach(student)
+    latent = classifier_of(student)
+    assert np.array_equal(classifier[0].T, qat.on_grid(torch.from_numpy(latent[0].T)).numpy())
+    features = np.random.default_rng(0).standard_normal((4000, 128)).astype(np.float32)
+    chosen, others = (labels_by(held, features, slice(5, 20)) for held in (classifier, latent))
+    assert chosen.max() < 15, "counted within the set"
+    assert (chosen != others).any(), "a student without its grid would label some rows otherwise"

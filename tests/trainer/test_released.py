@@ -72,6 +72,8 @@ def test_a_base_of_six_bits_is_released(workshop: Any, trained: Path, tmp_path: 
     held = exported["parity_with_its_palettes"]
     assert held["deviation"] < 1e-5, "it computes what a student with these palettes computes"
     assert held["agreement"] == 1.0
+    assert measured["6"]["parity"] == held
+    assert measured["6"]["labels_equal_to_training"] == exported["label_agreement_with_qat"]
     assert exported["feature_deviation_from_qat"] > 100 * held["deviation"], "which is not quite what was trained"
     parity = next(line for line in facts["gate"]["lines"] if line["metric"] == "parity")
     assert parity["verdict"] == "passed"

@@ -264,6 +264,9 @@ def test_compression_and_half_measure_the_base_with_its_lexicon(
     facts = run_steps(Run(read_config(tmp_path / "run.toml"), places), ["compress", "half"])
     assert facts["compress"]["lexicon"]
     assert facts["half"]["lexicon"]
+    (plan,) = facts["compress"]["plans"].values()
+    assert plan["parity"]["deviation"] < 1e-5, "the package computes what a student with its weights computes"
+    assert plan["parity"]["agreement"] == plan["labels_equal_to_training"] == 1.0
     features = MLModel(tmp_path / "run/export-base/base.mlpackage").predict(
         {"input_ids": np.ones((1, 24), np.int32), "attention_mask": np.ones((1, 24), np.int32)}
     )["features"]

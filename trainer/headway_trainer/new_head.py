@@ -23,6 +23,7 @@ from headway.coreml.golden import BaseGolden
 from headway_trainer import cards
 from headway_trainer.data import checks
 from headway_trainer.data.corpora import Labelled, read_labelled
+from headway_trainer.data.counts import counts
 from headway_trainer.data.examples import drawn
 from headway_trainer.data.golden import choose, encoded
 from headway_trainer.data.sets import SPLITS
@@ -129,17 +130,8 @@ def _split(folder: Path, split: str) -> Labelled:
 
 def _counted(base: BaseFolder, splits: Mapping[str, Labelled], names: Sequence[str]) -> dict[str, Any]:
     """Count rows, tokens and texts in two splits, say what a person should know, and return it all for the card."""
-    longest, found = base.contract.max_sequence_length, {}
-    for split, rows in splits.items():
-        ids = [base.tokenizer.ids(text, longest + 1) for text in rows.texts]
-        found[split] = {
-            "digest": rows.digest,
-            "rows": len(ids),
-            "labels": {name: rows.labels.count(name) for name in names},
-            "tokens": sum(min(len(row), longest) for row in ids),
-            "cut": sum(len(row) > longest for row in ids),
-            "unknown_tokens": sum(row.count(base.tokenizer.unk_id) for row in ids),
-        }
+    longest = base.contract.max_sequence_length
+    found = {split: counts(rows, names, base.tokenizer, longest) for split, rows in splits.items()}
     told = {"splits": found, "overlaps": checks.overlaps(splits)}
     print("\n".join(checks.remarks(told, longest)), file=sys.stderr, flush=True)
     return told

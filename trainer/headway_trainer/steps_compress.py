@@ -1,6 +1,7 @@
 """Step `compress`: the base with its lexicon at 8, 6, 4 and mixed bits, each exported and run, its heads refitted.
 
 A table to choose by: the base that is released has the 8 bits it was trained for unless `compress.release` says else.
+Parity is with a student that holds the package's weights; how many labels are those of training stands beside it.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ import statistics
 import time
 from collections import Counter
 from collections.abc import Mapping
-from dataclasses import replace
+from dataclasses import asdict, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -27,7 +28,9 @@ from headway_trainer.data.golden import choose, encoded
 from headway_trainer.data.sets import SPLITS, LabelledSet, by_set
 from headway_trainer.evaluate import accuracy
 from headway_trainer.export.compressed import FloatProgram, with_matrix
+from headway_trainer.featured import featured
 from headway_trainer.heads import HeadConfig, Rows, fit_head
+from headway_trainer.parity import agreement, classifier_of, dev_answers, kept_texts, key, parity
 from headway_trainer.progress import Progress
 from headway_trainer.run import Run
 from headway_trainer.steps_train import load_pair
@@ -43,6 +46,7 @@ def compression(run: Run) -> dict[str, Any]:
         return {"plans": {}}
     run.needed("qat")
     student, _ = load_pair(run, "qat")
+    trained, classifier = dev_answers(run, student), classifier_of(student)
     qat.detach(student.cpu())
     words = steps_lexicon.carried(run)
     program, folder = FloatProgram(student, words), run.folder("compress")
@@ -52,11 +56,16 @@ def compression(run: Run) -> dict[str, Any]:
     for plan in config.plans:
         bits = bits_of(plan, program.matrices, harm, config.mixed_share)
         packages[plan] = _fresh(folder / f"{plan}.mlpackage")
+        size = program.export(bits, packages[plan]).size_bytes
+        features = featured(_reader(packages[plan], run), kept_texts(run))
+        student, lexicon = program.holding(bits)
         plans[plan] = {
-            "size_bytes": program.export(bits, packages[plan]).size_bytes,
+            "size_bytes": size,
             "bits_per_weight": round(mean_bits(program.matrices, bits), 2),
             "matrices": {str(width): count for width, count in sorted(Counter(bits.values()).items())},
-            **by_set(run.sets, partial(_refitted, run, features=_reader(packages[plan], run))),
+            "parity": asdict(parity(run, features, classifier, dev_answers(run, student), lexicon)),
+            "labels_equal_to_training": agreement(run, features, classifier, trained),
+            **by_set(run.sets, partial(_refitted, run, features=features)),
         }
     for name, milliseconds in _speeds(run, packages, config).items():
         plans[name]["executor_ms_per_text"] = milliseconds
@@ -110,11 +119,10 @@ def _reader(package: Path, run: Run) -> Features:
     return Features(package, run.tokenizer, options=ProgramOptions(use_cache=False, threads=run.config.threads))
 
 
-def _refitted(run: Run, of: LabelledSet, features: Features) -> dict[str, Any]:
+def _refitted(run: Run, of: LabelledSet, features: Mapping[str, Float32]) -> dict[str, Any]:
     """Fit the first head of the configuration on these features; dev chose its weight decay, test is told once."""
-    kept = {split: run.kept_rows(of, split) for split in SPLITS}
-    cached = {split: features.of([of.splits[split].texts[row] for row in rows]) for split, rows in kept.items()}
-    labels = {split: np.array(run.examples(of, split).labels)[rows] for split, rows in kept.items()}
+    cached = {split: features[key(of, split)] for split in SPLITS}
+    labels = {split: np.array(run.examples(of, split).labels)[run.kept_rows(of, split)] for split in SPLITS}
     config = run.config.heads_of(of.name)[0]
     train, dev = (Rows(cached[split], labels[split]) for split in ("train", "dev"))
     fitted = fit_head(_once(run, config), train, dev, len(of.config.labels))

@@ -19,7 +19,7 @@ from headway.coreml.package import read_package
 from headway_trainer import cards as card_texts
 from headway_trainer import gate, measure, qat, steps_lexicon
 from headway_trainer.data.golden import choose, encoded
-from headway_trainer.data.sets import SPLITS, LabelledSet
+from headway_trainer.data.sets import LabelledSet
 from headway_trainer.evaluate import Accuracy
 from headway_trainer.export.folders import (
     GoldenRows,
@@ -31,7 +31,7 @@ from headway_trainer.export.folders import (
 from headway_trainer.featured import featured
 from headway_trainer.head_folder import fitted_on, make_head, measure_head
 from headway_trainer.heads import HeadConfig, Rows
-from headway_trainer.parity import dev_answers, key, parity
+from headway_trainer.parity import Classifier, classifier_of, dev_answers, kept_texts, key, parity
 from headway_trainer.ranges import magnitudes, refuse_overflow
 from headway_trainer.released import Package, write_package
 from headway_trainer.run import Run
@@ -49,7 +49,7 @@ def base(run: Run) -> dict[str, Any]:
     trained = dev_answers(run, student)
     student.cpu()
     words = steps_lexicon.carried(run)
-    classifier = student.classifier.weight.detach().numpy().T.copy(), student.classifier.bias.detach().numpy().copy()
+    classifier = classifier_of(student)
     qat.detach(student)
     package = run.folder("export-base") / "base.mlpackage"
     if package.exists():
@@ -79,7 +79,7 @@ def base(run: Run) -> dict[str, Any]:
 
 
 def _parity_with_palettes(
-    run: Run, packed: Package, features: Mapping[str, Float32], classifier: tuple[Float32, Float32]
+    run: Run, packed: Package, features: Mapping[str, Float32], classifier: Classifier
 ) -> dict[str, Any]:
     if packed.student is None:
         return {}
@@ -204,12 +204,7 @@ def _features_path(run: Run) -> Path:
 def _features(run: Run, package: Path, contract: FeatureContract) -> dict[str, Float32]:
     options = ProgramOptions(threads=run.places.threads or run.config.threads)
     source = Features(package, run.tokenizer, contract, options)
-    texts = {
-        key(of, split): [of.splits[split].texts[row] for row in run.kept_rows(of, split)]
-        for of in run.sets
-        for split in SPLITS
-    }
-    found = featured(source, texts)
+    found = featured(source, kept_texts(run))
     with _features_path(run).open("wb") as stream:
         np.savez(stream, **found)  # type: ignore[arg-type]  # its own keyword of another type is not among the names
     return found

@@ -15,6 +15,7 @@ from headway_trainer import checkpoint, qat
 from headway_trainer.answers import Answers, ask
 from headway_trainer.data import checks
 from headway_trainer.data.corpora import segments
+from headway_trainer.data.counts import counts
 from headway_trainer.data.examples import UNLABELLED, Examples, drawn, joined, pieces
 from headway_trainer.data.mixing import Mixture
 from headway_trainer.data.sets import SPLITS, LabelledSet, by_set
@@ -41,25 +42,12 @@ def prepare(run: Run) -> dict[str, Any]:
 
 
 def _counted(run: Run, of: LabelledSet) -> dict[str, Any]:
-    splits = {split: _counts(run, of, split) for split in SPLITS}
+    longest = run.config.student.max_length
+    splits = {split: counts(of.splits[split], of.config.labels, run.tokenizer, longest) for split in SPLITS}
     facts = {"splits": splits, "overlaps": checks.overlaps(of.splits)}
-    told = checks.remarks(facts, run.config.student.max_length)
+    told = checks.remarks(facts, longest)
     print("\n".join(f"{of.name}: {line}" if of.name else line for line in told), flush=True)
     return facts
-
-
-def _counts(run: Run, of: LabelledSet, split: str) -> dict[str, Any]:
-    rows, ids, longest = of.splits[split], run.examples(of, split).ids, run.config.student.max_length
-    lengths = sorted(map(len, ids))
-    return {
-        "digest": rows.digest,
-        "rows": len(ids),
-        "labels": {label: rows.labels.count(label) for label in of.config.labels},
-        "tokens": sum(lengths),
-        "length_p50_p99_max": [lengths[len(lengths) // 2], lengths[len(lengths) * 99 // 100], lengths[-1]],
-        "cut": sum(len(run.tokenizer.ids(text, longest + 1)) > longest for text in rows.texts),
-        "unknown_tokens": sum(row.count(run.tokenizer.unk_id) for row in ids),
-    }
 
 
 def teacher(run: Run) -> dict[str, Any]:
@@ -103,10 +91,9 @@ def general(run: Run) -> dict[str, Any]:
     student = run.new_student()
     tutor = run.tuned_teacher()
     ids = _general_ids(run)
-    counts = torch.bincount(torch.tensor(list(chain.from_iterable(ids))), minlength=len(run.tokenizer.tokens))
+    used = torch.bincount(torch.tensor(list(chain.from_iterable(ids))), minlength=len(run.tokenizer.tokens))
     table = tutor.encoder.get_input_embeddings().weight.detach()
-    counts = counts.to(table.device)
-    kept = initialise_embeddings(student, table, counts, run.tokenizer.pad_id)
+    kept = initialise_embeddings(student, table, used.to(table.device), run.tokenizer.pad_id)
     path = run.folder("distil-general") / "model.pt"
     _, facts = distil_general(tutor, student, ids, run.config.general, run.student_seed, run.tokenizer.pad_id, path)
     return {"embedding_variance_kept": kept, **facts}
@@ -127,8 +114,8 @@ def task(run: Run) -> dict[str, Any]:
     inputs = _task_inputs(run, run.config.task)
     path = run.folder("distil-task") / "model.pt"
     facts = distil_task(pair[0], pair[1], inputs, run.config.task, run.student_seed, path, "distil-task")
-    counts = {"rows": len(inputs.train.rows.ids), "answered": inputs.answered}
-    return {**counts, **facts, **_student_scores(run, pair[0])}
+    read = {"rows": len(inputs.train.rows.ids), "answered": inputs.answered}
+    return {**read, **facts, **_student_scores(run, pair[0])}
 
 
 def quantise(run: Run) -> dict[str, Any]:
