@@ -52,7 +52,7 @@ def receiver() -> Iterator[Receiver]:
 @pytest.fixture
 def ports(server: Server) -> Ports:
     """The server's ports, with leave to reach loopback; the server itself uses them too."""
-    settings = server.ports.settings.model_copy(update={"webhook_private_networks": True, "webhook_timeout_s": 2.0})
+    settings = server.ports.settings.model_copy(update={"webhook_private_networks": True, "webhook_timeout_s": 60.0})
     opened = replace(server.ports, settings=settings)
     server.app.extensions["headway"] = opened
     return opened
