@@ -214,7 +214,7 @@ def test_two_publishers_at_once_both_get_through(studio, network, clock, heads, 
     for thread in threads:
         thread.start()
     for thread in threads:
-        thread.join(120)
+        thread.join()
     assert errors == []
     role = studio.registry.role(f"heads-{BASE_ID}")
     assert {head.name for head in head_targets(role, f"heads-{BASE_ID}")} == {"head-0", "head-1", "head-2"}

@@ -21,6 +21,8 @@ from headway.contract.errors import RefusedError, TransferError
 
 _TOKEN = re.compile(r"hw_[a-z0-9]+_[A-Za-z0-9_-]+")
 _COMMAND = "from headway.cli.main import main; main()"
+_CHOICES = 5
+"""How many ports are tried where none was asked for: one that was free may be somebody's before the server has it."""
 TOKEN_FILE = "admin-token"
 
 
@@ -31,10 +33,10 @@ class RegistryProcess:
     can be used after the run.
     """
 
-    def __init__(self, data: Path, *, port: int = 0, start_s: float = 60.0) -> None:
+    def __init__(self, data: Path, *, port: int = 0, start_s: float = 180.0) -> None:
         self.data = data
-        self.port = port or _free_port()
-        self.url = f"http://127.0.0.1:{self.port}"
+        self._choices = [port] if port else [_free_port() for _ in range(_CHOICES)]
+        self.port = self._choices[0]
         self.token = ""
         self._start_s = start_s
         self._process: subprocess.Popen[bytes] | None = None
@@ -43,23 +45,13 @@ class RegistryProcess:
         if self._process is not None:
             raise RuntimeError("this registry is running already")
         self.data.mkdir(parents=True, exist_ok=True)
-        environment = os.environ | {
-            "HEADWAY_SERVER_DATA_DIR": str(self.data),
-            "HEADWAY_SERVER_PORT": str(self.port),
-            "HEADWAY_SERVER_HOST": "127.0.0.1",
-            "HEADWAY_SERVER_THREADS": "4",
-        }
-        # Appending: the token is taken out of the log while the server still writes to it.
-        with self.log.open("ab") as log:
-            self._process = subprocess.Popen(
-                [sys.executable, "-c", _COMMAND, "server", "run"],
-                env=environment,
-                stdin=subprocess.DEVNULL,
-                stdout=log,
-                stderr=subprocess.STDOUT,
-            )
         try:
-            self._wait()
+            for port in self._choices:
+                self.port = port
+                self._start()
+                if self._answers() or not self._found_its_port_taken():
+                    break
+            self._check()
             self.token = self._admin_token()
         except BaseException:
             self.stop()
@@ -70,6 +62,11 @@ class RegistryProcess:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.stop()
+
+    @property
+    def url(self) -> str:
+        """Where it serves."""
+        return f"http://127.0.0.1:{self.port}"
 
     @property
     def log(self) -> Path:
@@ -93,25 +90,51 @@ class RegistryProcess:
             process.kill()
             process.wait(timeout=15)
 
-    def _wait(self) -> None:
-        """Return once it answers; polling is quick, since the whole run waits for it."""
+    def _start(self) -> None:
+        environment = os.environ | {
+            "HEADWAY_SERVER_DATA_DIR": str(self.data),
+            "HEADWAY_SERVER_PORT": str(self.port),
+            "HEADWAY_SERVER_HOST": "127.0.0.1",
+            "HEADWAY_SERVER_THREADS": "4",
+        }
+        # Appending: the token is taken out of the log while the server still writes to it.
+        with self.log.open("ab") as log:
+            self._process = subprocess.Popen(
+                [sys.executable, "-c", _COMMAND, "server", "run"],
+                env=environment,
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=subprocess.STDOUT,
+            )
+
+    def _answers(self) -> bool:
+        """Wait for its first answer, quickly since the whole run waits for it; stop it if it takes too long."""
         assert self._process is not None
         deadline = time.monotonic() + self._start_s
-        while time.monotonic() < deadline:
-            if self._process.poll() is not None:
-                break
-            try:
-                if httpx2.get(f"{self.url}/readyz", timeout=2.0).status_code == 200:
-                    return
-            except httpx2.HTTPError:
-                pass
-            time.sleep(0.05)
-        raise TransferError(
-            "registry_did_not_start",
-            "The registry did not start.",
-            hint=f"Read its log: {self.log}",
-            log=_tail(self.log),
-        )
+        with httpx2.Client(timeout=2.0) as client:
+            while self._process.poll() is None and time.monotonic() < deadline:
+                try:
+                    if client.get(f"{self.url}/readyz").status_code == 200 and self._process.poll() is None:
+                        return True
+                except httpx2.HTTPError:
+                    pass
+                time.sleep(0.05)
+        self._process.kill()
+        self._process.wait()
+        return False
+
+    def _found_its_port_taken(self) -> bool:
+        return "cannot_listen" in _tail(self.log)
+
+    def _check(self) -> None:
+        assert self._process is not None
+        if self._process.poll() is not None:
+            raise TransferError(
+                "registry_did_not_start",
+                "The registry did not start.",
+                hint=f"Read its log: {self.log}",
+                log=_tail(self.log),
+            )
 
     def _admin_token(self) -> str:
         kept, text = self.data / TOKEN_FILE, self.log.read_text(encoding="utf-8", errors="replace")
