@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
@@ -18,6 +18,7 @@ from headway_server.maintenance.gc import sweep
 from headway_server.ports import Actor
 from headway_server.publication.layout import artifact_path
 from headway_server.settings import Settings
+from headway_server.upload_record import UploadRecord
 
 from .backends import Backend
 from .conftest import MakeServer, connect, prepare
@@ -120,6 +121,25 @@ def test_two_complete_at_once(sender: Sender) -> None:
     assert {answer.status_code for answer in answers} <= {200, 201, 404, 503}, [a.text for a in answers]
     assert any(answer.status_code == 201 for answer in answers)
     assert sender.complete().status_code == 200
+    assert sender.public().content == sender.data
+
+
+def test_completed_by_somebody_else_between_two_looks(
+    server: Server, sender: Sender, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The record of the upload was still there, its parts no more: nothing is missing."""
+    for part in sender.begin().json()["missing"]:
+        sender.send(part)
+    real = server.ports.staging.parts
+
+    def parts(record: UploadRecord) -> Mapping[int, int]:
+        monkeypatch.undo()
+        assert sender.complete().status_code == 201
+        return real(record)
+
+    monkeypatch.setattr(server.ports.staging, "parts", parts)
+    done = sender.complete()
+    assert (done.status_code, done.json()["new"]) == (200, False)
     assert sender.public().content == sender.data
 
 
@@ -230,7 +250,7 @@ def test_parts_that_nobody_knows_go(server: Server, sender: Sender, clock: FakeC
     sender.send(sender.begin().json()["missing"][0])
     sweep(server.ports)
     assert len(left_in(server)) == 2
-    clock.forward(2 * 365 * 86_400)
+    clock.forward(50 * 365 * 86_400)  # beyond the time at which this really runs
     with server.ports.database.write("reader") as tx:
         tx.uploads.extend("reader", sender.digest, clock() + 1000)
     sweep(server.ports)

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from headway.contract.digests import Digest
 from headway.contract.errors import RefusedError, TransferError
 from headway_server.catalog import apps
-from headway_server.catalog.uploads import check_size, keep
+from headway_server.catalog.uploads import check_size, find, keep
 from headway_server.ports import Actor, Ports, Transaction
 from headway_server.publication import audit
 from headway_server.publication.layout import artifact_path
@@ -137,6 +137,8 @@ def complete(ports: Ports, actor: Actor, app: str, digest: Digest) -> bool:
     if record is None:
         return False
     if now.missing_count:
+        if find(ports, app, digest) is not None:
+            return False  # somebody else completed it between the two looks, and its parts went
         raise RefusedError(
             "parts_missing",
             f"{now.missing_count} of {len(record.numbers())} parts have not arrived.",
