@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shutil
 import subprocess
 from pathlib import Path
 
@@ -21,6 +22,8 @@ TEXT = {".py", ".swift", ".md", ".toml", ".json", ".yml", ".yaml", ".html", ".cs
 
 
 def tracked() -> list[Path]:
+    if shutil.which("git") is None:
+        pytest.skip("git is not installed")
     listed = subprocess.run(["git", "ls-files", "-z"], cwd=ROOT, capture_output=True, timeout=300, check=False)
     if listed.returncode != 0:
         pytest.skip("not a git clone")

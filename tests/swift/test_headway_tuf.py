@@ -24,13 +24,13 @@ NOT_SHARED = {"test_missing_options_are_usage_errors", "test_the_program_runs_as
 if not PROGRAM.exists():
     pytest.skip("the Swift package has not been built: make swift", allow_module_level=True)
 _PROBE = [PROGRAM, "--metadata-dir", "none", "--metadata-url", "http://127.0.0.1:9/", "refresh"]
-if b"cannot_verify" in subprocess.run(_PROBE, capture_output=True, timeout=60, check=False).stderr:
+if b"cannot_verify" in subprocess.run(_PROBE, capture_output=True, timeout=300, check=False).stderr:
     pytest.skip("Swift was built without libcrypto: install libssl-dev, then make swift", allow_module_level=True)
 
 
 def run(arguments: list[str]) -> int:
     """The Swift program in place of the Python function: its exit code, its words on standard error."""
-    done = subprocess.run([PROGRAM, *arguments], capture_output=True, text=True, timeout=60, check=False)
+    done = subprocess.run([PROGRAM, *arguments], capture_output=True, text=True, timeout=300, check=False)
     sys.stderr.write(done.stderr)
     return done.returncode
 
