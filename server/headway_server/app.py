@@ -27,11 +27,12 @@ from headway_server.api import (
 from headway_server.api.operations import Metrics
 from headway_server.console.views import console
 from headway_server.db.engine import SqlDatabase
-from headway_server.delivery.outcomes import Intake
+from headway_server.delivery.intake import Intake
 from headway_server.delivery.ratelimit import LIMITS, make_limits
 from headway_server.examining import make_examiner
 from headway_server.poll import Polls
 from headway_server.ports import EXTENSION, Clock, Database, ModelExaminer, Ports, PublicStore, Staging
+from headway_server.report import ENDPOINT, Reports
 from headway_server.settings import Settings
 from headway_server.signing.files import FileSigner
 from headway_server.signing.secret import FileSecret
@@ -45,15 +46,17 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Server:
-    """A server put together: the framework's application, the same behind its proxies, its ports, and its polls.
+    """A server put together: the framework's application, the same behind its proxies, its ports, polls and reports.
 
     ``polls`` answers polls before the application sees them; None where the public tree is no folder of this machine.
+    ``reports`` takes plain reports before the application sees them.
     """
 
     app: OpenAPI
     wsgi: WSGIApplication
     ports: Ports
     polls: Polls | None
+    reports: Reports
 
 
 def make_ports(
@@ -129,6 +132,7 @@ def create_app(ports: Ports) -> Server:
     operations.observe(app, metrics)
     errors.install(app)
     limits = app.extensions[LIMITS] = make_limits(ports)
+    intake = Intake(ports)
     for api in (
         publishing.api,
         uploading.api,
@@ -137,7 +141,7 @@ def create_app(ports: Ports) -> Server:
         delivering.api,
         webhooks.api,
         marks.api,
-        devices.make_api(limits.outcomes, Intake(ports)),
+        devices.make_api(limits.outcomes, intake),
         operations.make_api(metrics),
     ):
         app.register_api(api)
@@ -151,4 +155,5 @@ def create_app(ports: Ports) -> Server:
     if settings.trusted_proxies:
         count = settings.trusted_proxies
         wsgi = ProxyFix(wsgi, x_for=count, x_proto=count, x_host=count)
-    return Server(app, wsgi, ports, polls)
+    reports = Reports(intake, limits.outcomes, settings, metrics.answered(ENDPOINT, 202))
+    return Server(app, wsgi, ports, polls, reports)

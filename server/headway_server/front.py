@@ -1,8 +1,9 @@
-"""The worker process: a loop that reads heads of requests, answers polls itself, and gives the rest to threads.
+"""The worker process: a loop that reads heads of requests, answers polls and reports, and gives the rest to threads.
 
 gunicorn's threaded worker does the HTTP: parsing, WSGI, answers, stopping. This class decides only who waits where. A
-connection costs no thread before the head of a request is whole, and none at all for a poll; how slowly a client may
-send is bounded everywhere (:mod:`headway_server.pace`). No TLS, no HTTP/2: both end at the proxy in front.
+connection costs no thread before the head of a request is whole, and none at all for a poll; plain reports share the
+one that commits them. How slowly a client may send is bounded everywhere (:mod:`headway_server.pace`). No TLS, no
+HTTP/2: both end at the proxy in front.
 """
 
 from __future__ import annotations
@@ -19,24 +20,28 @@ from gunicorn.http.body import LengthReader
 from gunicorn.workers.gthread import TConn, ThreadWorker
 
 from headway_server.pace import Pace, PacedBody, PacedSocket
+from headway_server.plain import END
 from headway_server.poll import Polls
+from headway_server.report import Announced, Report, Reports, announced
 
 _PIECE_BYTES = 64 * 1024
 _MOST_HEAD_BYTES = 64 * 1024
-_END = b"\r\n\r\n"
 _TOO_LARGE = b"HTTP/1.1 431 Request Header Fields Too Large\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
 _LINGER_S = 2.0
 """How long a connection that we ended is still read, so that the client sees the answer (RFC 9112 §9.6)."""
 
 
 class _Waiting:
-    """A connection without a thread: what has come of its next head, and until when it may wait."""
+    """A connection without a thread: what has come of its next request, and until when it may wait.
 
-    __slots__ = ("connection", "ending", "head", "until")
+    ``needs``: so many bytes make the plain report whole whose head has come; 0 while there is none.
+    """
+
+    __slots__ = ("come", "connection", "ending", "needs", "until")
 
     def __init__(self, connection: TConn, until: float) -> None:
         self.connection, self.until = connection, until
-        self.head, self.ending = b"", False
+        self.come, self.needs, self.ending = b"", 0, False
 
 
 class _Chosen:
@@ -51,19 +56,21 @@ class _Chosen:
 
 
 class FrontWorker(ThreadWorker):  # type: ignore[misc]
-    """gunicorn's threaded worker with polls answered in its loop. ``app`` has ``polls`` and ``pace``."""
+    """gunicorn's threaded worker with polls and reports taken in its loop. ``app`` has these two and ``pace``."""
 
     def init_process(self) -> None:
         """Prepare, load the application and serve until told to stop."""
         self.cfg: Any = _Chosen(self.cfg)
         self._waiting: dict[int, _Waiting] = {}
+        self._taken: list[tuple[TConn, Report]] = []
         self._now = self._swept = time.monotonic()
         super().init_process()
 
     def load_wsgi(self) -> None:
-        """Load the application, and with it what answers polls."""
+        """Load the application, and with it what answers polls and takes reports."""
         super().load_wsgi()
         self._polls: Polls | None = self.app.polls
+        self._reports: Reports = self.app.reports
         self._pace: Pace = self.app.pace
 
     def wait_for_and_dispatch_events(self, timeout: float) -> None:
@@ -75,6 +82,8 @@ class FrontWorker(ThreadWorker):  # type: ignore[misc]
                 self._polls.begin_turn(time.time())
             for key, _ in self.poller.select(max(0.0, until - self._now)):
                 key.data(key.fileobj)
+            if self._taken:
+                self._commit()
             self._now = time.monotonic()
             if self._now >= until or not self.alive or self.nr_conns >= self.worker_connections:
                 return
@@ -105,14 +114,17 @@ class FrontWorker(ThreadWorker):  # type: ignore[misc]
             return False
 
     def murder_keepalived(self, force: bool = False) -> None:
-        """Close what has waited too long; when stopping, all that waits for a request."""
+        """Close what has waited too long; when stopping, all that waits for a request. Half a body gets a thread."""
         now = time.monotonic()
         stopping = force or not self.alive
         if not stopping and now - self._swept < 1.0:
             return
         self._swept = now
         for waiting in list(self._waiting.values()):
-            if force or now > waiting.until or (stopping and not waiting.ending):
+            if waiting.needs and not force:
+                if stopping or now > waiting.until:
+                    self._hand_over(waiting, waiting.come)
+            elif force or now > waiting.until or (stopping and not waiting.ending):
                 self._drop(waiting)
 
     def _serve(self, connection: TConn) -> None:
@@ -178,20 +190,53 @@ class FrontWorker(ThreadWorker):  # type: ignore[misc]
             self._received(waiting, data)
 
     def _received(self, waiting: _Waiting, data: bytes) -> None:
-        if waiting.head:
-            data = waiting.head + data
+        if waiting.come:
+            data = waiting.come + data
         else:
             waiting.until = self._now + self._pace.pause_s
-        if self._polls is not None and data.endswith(_END) and (answer := self._polls.answer(data)) is not None:
-            waiting.head, waiting.until = b"", self._now + self.cfg.keepalive
+        if self._polls is not None and data.endswith(END) and (answer := self._polls.answer(data)) is not None:
+            waiting.come, waiting.until = b"", self._now + self.cfg.keepalive
             self._send(waiting, answer)
-        elif _END in data:
-            self._hand_over(waiting, data)
+        elif len(data) < waiting.needs:
+            waiting.come = data
+        elif END in data:
+            report = announced(data)
+            if report is None:
+                self._hand_over(waiting, data)
+            else:
+                self._report(waiting, data, report)
         elif len(data) > _MOST_HEAD_BYTES:
             if self._send(waiting, _TOO_LARGE):
                 self._end(waiting)
         else:
-            waiting.head = data
+            waiting.come = data
+
+    def _report(self, waiting: _Waiting, data: bytes, report: Announced) -> None:
+        """Take a report once it is whole; what came after it, or is wrong with it, is for a thread."""
+        if len(data) < report.size:
+            waiting.come, waiting.needs = data, report.size
+            return
+        connection = waiting.connection
+        taken = self._reports.take(data, report, connection.client[0]) if len(data) == report.size else None
+        if taken is None:
+            self._hand_over(waiting, data)
+        else:
+            self._forget(waiting)
+            self._taken.append((connection, taken))
+
+    def _commit(self) -> None:
+        """Give the reports of this turn to the thread that commits; their connections come back with the answers."""
+        taken, self._taken = self._taken, []
+        self._reports.commit([report for _, report in taken], partial(self.method_queue.defer, self._reported, taken))
+
+    def _reported(self, taken: list[tuple[TConn, Report]]) -> None:
+        for connection, report in taken:
+            waiting = self._wait(connection)
+            answer = self._reports.answer(report)
+            if answer is None:
+                self._hand_over(waiting, report.request)
+            elif self._send(waiting, answer) and not self.alive:
+                self._end(waiting)
 
     def _send(self, waiting: _Waiting, answer: bytes) -> bool:
         # An answer is smaller than any send buffer: one that does not fit was not read for a long time.

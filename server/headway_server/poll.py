@@ -17,17 +17,14 @@ from email.utils import formatdate
 from pathlib import Path
 
 from headway_server.caching import NO_CACHE
+from headway_server.plain import END, UNUSUAL, fields_of
 
 _FIRST = re.compile(rb"GET (/apps/[a-z0-9][a-z0-9-]{0,62}/metadata/timestamp\.json) HTTP/1\.1")
-_FIELD = re.compile(rb"([!#$%&'*+.^_`|~0-9A-Za-z-]+):[ \t]*([\t\x20-\x7e\x80-\xff]*?)[ \t]*")
-_UNUSUAL = frozenset(
-    b"content-length expect if-match if-range if-unmodified-since range te trailer transfer-encoding upgrade".split()
-)
+_UNUSUAL = UNUSUAL | frozenset(b"content-length if-match if-range if-unmodified-since range".split())
 """Fields that ask for more than a poll, or announce a body."""
 _REMEMBERED = 2_000
 _MOST_BYTES = 2_048
 """A longer request is understood again each time: what strangers send must not fill the memory."""
-_END = b"\r\n\r\n"
 
 Signature = tuple[int, int, int]
 
@@ -54,15 +51,8 @@ def understand(request: bytes) -> Poll | None:
     found = _FIRST.fullmatch(first)
     if found is None or lines[-2:] != [b"", b""]:
         return None
-    fields: dict[bytes, bytes] = {}
-    for line in lines[:-2]:
-        field = _FIELD.fullmatch(line)
-        if field is None or (name := field[1].lower()) in _UNUSUAL or name in fields:
-            return None
-        fields[name] = field[2]
-    if b"host" not in fields or fields.get(b"connection", b"keep-alive").lower() != b"keep-alive":
-        return None
-    return Poll(found[1].decode(), fields.get(b"if-none-match"))
+    fields = fields_of(lines[:-2], _UNUSUAL)
+    return None if fields is None else Poll(found[1].decode(), fields.get(b"if-none-match"))
 
 
 class Polls:
@@ -140,7 +130,7 @@ class Polls:
         tag = f'"{hashlib.sha256(body).hexdigest()}"'
         fields = f"\r\nETag: {tag}\r\nCache-Control: {NO_CACHE}\r\n".encode()
         kind = f"Content-Type: application/json\r\nX-Content-Type-Options: nosniff\r\nContent-Length: {len(body)}"
-        file = _File(signature, tag.encode(), fields + b"\r\n", fields + kind.encode() + _END + body)
+        file = _File(signature, tag.encode(), fields + b"\r\n", fields + kind.encode() + END + body)
         if len(self._files) >= _REMEMBERED:
             self._files.clear()
         self._files[path] = file

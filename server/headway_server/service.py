@@ -9,6 +9,7 @@ from gunicorn.app.base import BaseApplication
 
 from headway_server.pace import Pace
 from headway_server.poll import Polls
+from headway_server.report import Reports
 from headway_server.settings import Settings
 
 if TYPE_CHECKING:
@@ -20,11 +21,12 @@ _OWN_FILES = 200
 
 
 class Service(BaseApplication):  # type: ignore[misc]
-    """An application of gunicorn's; its workers find ``polls`` and ``pace`` here."""
+    """An application of gunicorn's; its workers find ``polls``, ``reports`` and ``pace`` here."""
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
         self.polls: Polls | None = None
+        self.reports: Reports | None = None
         self.pace = Pace(settings.client_pause_s, settings.client_bytes_per_s)
         super().__init__()
 
@@ -53,7 +55,7 @@ class Service(BaseApplication):  # type: ignore[misc]
         """Make the server of this worker."""
         from headway_server.wsgi import server
 
-        self.polls = server.polls
+        self.polls, self.reports = server.polls, server.reports
         return server.wsgi
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import gzip
 import json
 import re
 import socket
@@ -23,6 +24,7 @@ PAUSE_S = 3.0
 """Long enough that an honest client of a busy machine is never taken for a slow one."""
 TIMESTAMP = "/apps/reader/metadata/timestamp.json"
 POLL = f"GET {TIMESTAMP} HTTP/1.1\r\nHost: x\r\n\r\n".encode()
+REPORT = b'{"app":"reader","events":[]}'
 HEALTH = b"GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n"
 
 
@@ -63,6 +65,10 @@ def answer(connection: socket.socket) -> tuple[int, bytes]:
 def put(token: str, data: bytes, size: int) -> bytes:
     head = f"PUT /v1/apps/reader/artifacts/{digest_of(data)} HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {token}\r\n"
     return f"{head}Content-Length: {size}\r\n\r\n".encode()
+
+
+def report(body: bytes = REPORT, more: str = "") -> bytes:
+    return f"POST /v1/outcomes HTTP/1.1\r\nHost: x\r\n{more}Content-Length: {len(body)}\r\n\r\n".encode() + body
 
 
 def ended(connection: socket.socket) -> bool:
@@ -183,6 +189,74 @@ def test_polls_and_others_share_a_connection(running: tuple[Process, PublisherWo
         time.sleep(0.1)
 
 
+def test_reports_and_others_share_a_connection(running: tuple[Process, PublisherWorld]) -> None:
+    process, _ = running
+    head = len(report()) - len(REPORT)
+    counts = {"accepted": 0, "duplicate": 0, "ignored": 0}
+    with connected(process) as connection:
+        for cut in (0, 30, head - 2, head, head + 9, len(report())):
+            for piece in (report()[:cut], report()[cut:]):
+                connection.sendall(piece)
+                time.sleep(0.02)
+            status, body = answer(connection)
+            assert (status, json.loads(body)) == (202, counts)
+        connection.sendall(HEALTH)
+        assert answer(connection)[0] == 200
+        # The same by way of a thread: what has no length, is packed too well, or comes together with the next request.
+        chunks = b"%x\r\n%s\r\n0\r\n\r\n" % (len(REPORT), REPORT)
+        chunked = report().replace(b"Content-Length: 28", b"Transfer-Encoding: chunked")[: -len(REPORT)] + chunks
+        packed = report(gzip.compress(REPORT + b" " * 200_000), "Content-Encoding: gzip\r\n")
+        for request in (chunked, packed, report() + POLL):
+            connection.sendall(request)
+            status, body = answer(connection)
+            assert (status, json.loads(body)) == (202, counts)
+        assert answer(connection)[0] == 200
+
+
+def test_a_report_that_is_refused_leaves_the_connection(running: tuple[Process, PublisherWorld]) -> None:
+    process, _ = running
+    with connected(process) as connection:
+        for body, status, code in (
+            (b'{"app":"nobody","events":[]}', 404, "unknown_app"),
+            (b'{"app":"reader","events":[{}]}', 422, "malformed"),
+            (b'{"app":"reader"', 422, "malformed"),
+            (b'{"app":"reader","events":[' + b" " * 2_000_000 + b"]}", 413, None),
+        ):
+            connection.sendall(report(body, "X-Request-Id: this-one\r\n"))
+            told, problem = answer(connection)
+            assert told == status
+            assert code is None or json.loads(problem)["code"] == code
+            assert json.loads(problem)["instance"] == "urn:headway:request:this-one"
+            if status != 413:
+                connection.sendall(report())
+                assert answer(connection)[0] == 202
+
+
+def test_a_report_that_comes_too_slowly(running: tuple[Process, PublisherWorld]) -> None:
+    process, world = running
+    with contextlib.ExitStack() as stack:
+        stalled = [stack.enter_context(connected(process)) for _ in range(4)]
+        for connection in stalled:
+            connection.sendall(report()[:-9])
+        assert world.client.get("/healthz").status_code == 200
+        for connection in stalled:
+            status, body = answer(connection)
+            assert (status, json.loads(body)["code"]) == (408, "client_too_slow")
+            assert ended(connection)
+
+
+def test_who_does_not_wait_for_the_answer_is_counted(running: tuple[Process, PublisherWorld]) -> None:
+    process, world = running
+    for _ in range(20):
+        with connected(process) as connection:
+            connection.sendall(report())
+    assert world.client.post("/v1/outcomes", content=REPORT).status_code == 202
+    with connected(process) as connection:
+        connection.sendall(report())
+        connection.shutdown(socket.SHUT_WR)
+        assert answer(connection)[0] == 202
+
+
 def test_the_answer_says_when_it_was_given(running: tuple[Process, PublisherWorld]) -> None:
     _, world = running
     first = world.client.get(TIMESTAMP)
@@ -198,16 +272,22 @@ def test_stopping_finishes_what_is_open(tmp_path: Path) -> None:
     world = PublisherWorld(client, process.tokens[0], "reader", lambda: int(time.time()))
     assert world.establish().status_code == 201
     data = b"z" * 300_000
-    with connected(process) as idle, connected(process) as busy:
+    with connected(process) as idle, connected(process) as busy, connected(process) as half:
         idle.sendall(POLL)
         assert answer(idle)[0] == 200
         busy.sendall(put(process.tokens[0], data, len(data)) + data[:100_000])
+        half.sendall(report()[:-9])
         process.wait_for_upload()
+        for _ in range(3):  # turns of the loop: one accepts, one reads what has come, one is over
+            idle.sendall(POLL)
+            assert answer(idle)[0] == 200
         assert process.process is not None
         process.process.terminate()
         assert ended(idle)
         busy.sendall(data[100_000:])
         assert answer(busy)[0] == 201
+        half.sendall(report()[-9:])
+        assert answer(half)[0] == 202
         assert process.process.wait(timeout=120) == 0
         process.process = None
     assert (process.data / "public/apps/reader/artifacts" / hex_of(digest_of(data))).read_bytes() == data

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import sys
 import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -20,12 +22,14 @@ from headway_server.db import tables as t
 from headway_server.db.engine import SqlDatabase
 from headway_server.db.migrate import migrate
 from headway_server.db.rows import values_of
-from headway_server.delivery.outcomes import Intake, Tally
+from headway_server.delivery.intake import Intake
+from headway_server.delivery.outcomes import Tally
 from headway_server.delivery.rollouts import counts_of
 from headway_server.maintenance.prune import AT_ONCE, Pruned, prune
 from headway_server.records import AppRecord, OutcomeRecord
 
 from .backends import Backend
+from .mortal import Tripwire, in_child, points_of
 from .world import START, FakeClock, HeadDraft, PublisherWorld
 
 DAY_S = 86_400
@@ -138,6 +142,50 @@ def test_nothing_is_answered_before_it_is_committed(
     gate.broken = False
     assert [intake.report(*batch) for batch in batches] == [Tally(1, 0, 0)] * 4
     assert counted(server) == {"confirmed": 4}
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="needs fork")
+def test_killed_at_any_point_what_was_acknowledged_is_there(
+    server: Server, published: PublisherWorld, offered: HeadDraft, tmp_path: Path
+) -> None:
+    """Killed around each statement and commit, also between the insert and the answer: all of a report or nothing."""
+    acknowledged = tmp_path / "acknowledged"
+
+    def events(at: int) -> tuple[Outcome, ...]:
+        return outcomes(published, offered, "confirmed", range(at * 10, at * 10 + 3))
+
+    def live(at: int) -> int | None:
+        def report(wire: Tripwire) -> None:
+            database = SqlDatabase(server.ports.settings.resolved_database_url)
+            for name in ("before_cursor_execute", "after_cursor_execute", "commit"):
+                sa.event.listen(database.engine, name, wire)
+            Intake(replace(server.ports, database=database)).report("reader", events(at))
+            wire()
+            acknowledged.write_text(str(at))
+            wire()
+
+        return in_child(report, at)
+
+    intake, states = Intake(server.ports), []
+    for at, where in points_of(live, least=8):
+        acknowledged.unlink(missing_ok=True)
+        live(at)
+        again = intake.report("reader", events(at))
+        assert again in (Tally(3, 0, 0), Tally(0, 3, 0)), where
+        assert again.duplicate == 3 or not acknowledged.exists(), where
+        states.append((again.duplicate == 3, acknowledged.exists()))
+        with server.ports.database.read() as tx:
+            assert tx.outcomes.older_than("reader", published.clock() + 1) == 3 * (at + 1), where
+        assert counted(server) == {"confirmed": 3 * (at + 1)}, where
+    assert set(states) == {(False, False), (True, False), (True, True)}
+
+
+def test_a_broken_database_is_not_asked_for_each_report(gated: tuple[Intake, Gate]) -> None:
+    intake, gate = gated
+    gate.broken = True
+    answers = together(intake, gate, *[("reader", ())] * 9)
+    assert all(isinstance(answer, TransferError) for answer in answers)
+    assert gate.writes == 1 + 1 + 3  # the one held back, the group, and some of it alone
 
 
 def test_many_devices_at_once_lose_nothing(server: Server, published: PublisherWorld, offered: HeadDraft) -> None:

@@ -72,7 +72,7 @@ def check_value(value: object, *, document: str) -> None:
         RefusedError: code ``malformed``; a float, a non-ASCII or control character, a key that is not a string,
             an integer beyond ±:data:`MAX_INTEGER`, or nesting deeper than :data:`MAX_NESTING`.
     """
-    _check(value, document, "$", MAX_NESTING)
+    _check(value, document, None, MAX_NESTING)
 
 
 def is_printable_ascii(text: str) -> bool:
@@ -80,28 +80,39 @@ def is_printable_ascii(text: str) -> bool:
     return text.isascii() and text.isprintable()
 
 
-def _check(value: object, document: str, path: str, levels: int) -> None:
-    if levels == 0 and isinstance(value, list | tuple | dict):
-        raise malformed(document, path, f"nested at most {MAX_NESTING} levels deep")
+# Where a value stands is only spelled out when it is wrong: most values are right, and there are many.
+_Place = tuple["_Place", str | int] | None
+
+
+def _check(value: object, document: str, place: _Place, levels: int) -> None:
     match value:
+        case str():
+            if not is_printable_ascii(value):
+                raise malformed(document, _path(place), "printable ASCII")
         case None | bool():
             return
         case int():
             if abs(value) > MAX_INTEGER:
-                raise malformed(document, path, "an integer within ±(2^53-1)")
-        case str():
-            if not is_printable_ascii(value):
-                raise malformed(document, path, "printable ASCII")
-        case list() | tuple():
-            for index, item in enumerate(value):
-                _check(item, document, f"{path}[{index}]", levels - 1)
+                raise malformed(document, _path(place), "an integer within ±(2^53-1)")
+        case list() | tuple() | dict() if levels == 0:
+            raise malformed(document, _path(place), f"nested at most {MAX_NESTING} levels deep")
         case dict():
             for key, item in value.items():
                 if not (isinstance(key, str) and is_printable_ascii(key)):
-                    raise malformed(document, path, "an object whose keys are printable ASCII")
-                _check(item, document, f"{path}.{key}", levels - 1)
+                    raise malformed(document, _path(place), "an object whose keys are printable ASCII")
+                _check(item, document, (place, key), levels - 1)
+        case list() | tuple():
+            for index, item in enumerate(value):
+                _check(item, document, (place, index), levels - 1)
         case _:
-            raise malformed(document, path, "an integer, string, boolean, null, list or object (no floats)")
+            raise malformed(document, _path(place), "an integer, string, boolean, null, list or object (no floats)")
+
+
+def _path(place: _Place) -> str:
+    if place is None:
+        return "$"
+    parent, step = place
+    return f"{_path(parent)}[{step}]" if isinstance(step, int) else f"{_path(parent)}.{step}"
 
 
 def tree_digest(files: Iterable[tuple[str, Digest, int]]) -> Digest:

@@ -6,6 +6,7 @@ be tied together by it.
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 
 from headway.contract.digests import Digest
@@ -20,6 +21,8 @@ GAINS = ("worse", "none", "0-1", "1-5", "5-20", "over-20")
 
 _DETAIL_KINDS = ("rolled_back", "refused", "rebased", "recalled")
 _GAIN_KINDS = ("personalised", "rebased")
+_EVENT = re.compile(r"[0-9a-f]{32}")
+_DETAIL = re.compile(r"[a-z0-9_]+")
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,14 +88,14 @@ class Outcome:
 
 def parse_event(text: str) -> str:
     """An idempotency key: 32 lower-case hex digits (128 random bits)."""
-    if len(text) == 32 and all(c in "0123456789abcdef" for c in text):
+    if _EVENT.fullmatch(text):
         return text
     raise malformed("outcome", "$.event", "32 lower-case hex digits")
 
 
 def parse_detail(text: str) -> str:
     """A reason code: lower-case letters, digits and underscores, so that no text of a user can slip in."""
-    if text and all(c in "abcdefghijklmnopqrstuvwxyz0123456789_" for c in text):
+    if _DETAIL.fullmatch(text):
         return text
     raise malformed("outcome", "$.detail", "a code of a-z, 0-9 and _")
 

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import hashlib
 import re
-import zlib
 from functools import partial
 
 from flask import Response, request
@@ -16,14 +15,12 @@ from flask_openapi.blueprint import APIBlueprint
 from flask_openapi.models.tag import Tag
 from werkzeug.wsgi import wrap_file
 
-from headway.contract.errors import RefusedError, malformed
-from headway.contract.outcome import Outcome
-from headway.contract.parsing import decode
-from headway.contract.versions import parse_name
+from headway.contract.errors import RefusedError
 from headway_server.api import schemas as s
 from headway_server.api.http import answer, body_bytes, ports
 from headway_server.caching import cache_control, media_type
-from headway_server.delivery.outcomes import Intake
+from headway_server.delivery.intake import Intake
+from headway_server.delivery.posted import read_report
 from headway_server.delivery.ratelimit import RateLimiter, source_of
 
 _METADATA = re.compile(r"timestamp\.json|[1-9][0-9]{0,15}\.[a-z0-9-]{1,80}\.json")
@@ -45,9 +42,11 @@ def make_api(limiter: RateLimiter, intake: Intake) -> APIBlueprint:
     def post_outcomes() -> Response:
         """Report outcomes: ``{"app", "events"}``, gzip allowed, each event counted once."""
         limiter.check(source_of(request.remote_addr or ""), "reports from this source")
-        fields = decode(_report_bytes(), "outcomes")
-        events = [Outcome.from_json(item) for item in fields.items("events")]
-        tally = intake.report(parse_name(fields.text("app"), what="app"), events)
+        chosen = ports().settings
+        encoding = request.headers.get("Content-Encoding", "identity")
+        data = body_bytes(chosen.outcomes_max_bytes)
+        posted = read_report(data, encoding, chosen.outcomes_max_bytes, chosen.outcomes_max_events)
+        tally = intake.report(posted.app, posted.events)
         return answer({"accepted": tally.accepted, "duplicate": tally.duplicate, "ignored": tally.ignored}, status=202)
 
     return api
@@ -91,31 +90,3 @@ def _no_such_file() -> RefusedError:
         hint="Fetch timestamp.json again: paths come from signed metadata only.",
         kind="not_found",
     )
-
-
-def _report_bytes() -> bytes:
-    most = ports().settings.outcomes_max_bytes
-    data = body_bytes(most)
-    match request.headers.get("Content-Encoding", "identity").lower():
-        case "identity":
-            return data
-        case "gzip":
-            return _gunzip(data, most)
-        case _:
-            raise malformed("outcomes", "Content-Encoding", "gzip or absent")
-
-
-def _gunzip(data: bytes, most: int) -> bytes:
-    # A few KB can decompress to gigabytes: never take more than the limit out.
-    inflater = zlib.decompressobj(16 + zlib.MAX_WBITS)
-    try:
-        text = inflater.decompress(data, most + 1)
-    except zlib.error as error:
-        raise malformed("outcomes", "$", "gzip") from error
-    if len(text) > most:
-        raise RefusedError(
-            "too_large", "The report is too large.", hint="Send the events in several batches.", kind="too_large"
-        )
-    if not inflater.eof:
-        raise malformed("outcomes", "$", "complete gzip")
-    return text

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import base64
 import binascii
-import secrets
 from typing import Any, cast
 
 from flask import Response, current_app, g, jsonify, request
@@ -13,6 +12,7 @@ from headway.contract.errors import RefusedError, malformed
 from headway_server.access import check_token
 from headway_server.catalog import tokens
 from headway_server.delivery.ratelimit import LIMITS, Limits
+from headway_server.plain import request_id_from
 from headway_server.ports import EXTENSION, Actor, Ports
 from headway_server.records import TokenRecord
 
@@ -27,9 +27,7 @@ def ports() -> Ports:
 def request_id() -> str:
     """This request's id: the caller's if it is harmless, else a new one."""
     if "request_id" not in g:
-        given = request.headers.get(REQUEST_ID_HEADER, "")
-        harmless = 0 < len(given) <= 64 and given.isascii() and given.replace("-", "").isalnum()
-        g.request_id = given if harmless else secrets.token_hex(8)
+        g.request_id = request_id_from(request.headers.get(REQUEST_ID_HEADER, ""))
     return str(g.request_id)
 
 

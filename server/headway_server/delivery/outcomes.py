@@ -4,29 +4,19 @@ Devices have no account, so everything here is bounded and taken with care: an e
 that this app really offered, an event id counts once, and one source can send only so much. Nothing that could
 identify a device or a user is kept; the source address is never stored.
 
-Many devices report at once, a few events each. What they sent while one transaction was being committed goes into the
-next one together (:class:`Intake`); each is answered only after the commit that holds its events.
+Batches of many devices are counted in one transaction; see :mod:`headway_server.delivery.intake`.
 """
 
 from __future__ import annotations
 
-import time
-from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass
-from threading import Condition
 
 from headway.contract.digests import Digest
 from headway.contract.errors import RefusedError
 from headway.contract.outcome import Outcome
-from headway_server.ports import Ports, Transaction
+from headway_server.ports import Transaction
 from headway_server.records import OutcomeRecord
-
-MOST_EVENTS_AT_ONCE = 5_000
-"""A transaction takes no further batch once it has this many events."""
-
-GATHER_S = 0.002
-"""How long a transaction waits for company when the one before had some. A lone report never waits."""
 
 _What = tuple[str, Digest, str, int, Digest]
 
@@ -41,103 +31,15 @@ class Tally:
 
 
 @dataclass(slots=True)
-class _Batch:
+class Batch:
+    """Events of one report, and what became of them once it is known; ``result`` is set after the commit."""
+
     app: str
     events: tuple[Outcome, ...]
-    result: Tally | Exception | None = None
+    result: Tally | BaseException | None = None
 
 
-class Intake:
-    """Takes batches from many threads and commits those that came meanwhile together. One per process."""
-
-    def __init__(self, ports: Ports) -> None:
-        self._ports = ports
-        self._waiting: deque[_Batch] = deque()
-        self._turn = Condition()
-        self._committing = self._crowded = False
-        self._offered = _Offered()
-
-    def report(self, app: str, events: Sequence[Outcome]) -> Tally:
-        """Count a batch of events; returns when they are committed.
-
-        Raises:
-            RefusedError: codes ``unknown_app``, ``too_many_events``.
-        """
-        _require_few(events, self._ports.settings.outcomes_max_events)
-        batch = _Batch(app, tuple(events))
-        with self._turn:
-            self._waiting.append(batch)
-        while not self._answered(batch):
-            try:
-                self._commit(self._take())
-            finally:
-                with self._turn:
-                    self._committing = False
-                    self._turn.notify_all()
-        result = batch.result
-        if isinstance(result, Exception) or result is None:
-            raise result or InterruptedError("the server is stopping")
-        return result
-
-    def _answered(self, batch: _Batch) -> bool:
-        """Wait until the batch is committed (True), or nobody commits: then the caller does, for all that wait."""
-        with self._turn:
-            self._turn.wait_for(lambda: batch.result is not None or not self._committing)
-            if batch.result is None:
-                self._committing = True
-            return batch.result is not None
-
-    @property
-    def waiting(self) -> int:
-        """How many batches wait for the next transaction."""
-        return len(self._waiting)
-
-    def _take(self) -> list[_Batch]:
-        taken: list[_Batch] = []
-        size = 0
-        if self._crowded:
-            # Those who were just answered are about to send again: a moment's wait makes one commit of many.
-            time.sleep(GATHER_S)
-        with self._turn:
-            while self._waiting and size < MOST_EVENTS_AT_ONCE:
-                taken.append(self._waiting.popleft())
-                size += len(taken[-1].events)
-        self._crowded = len(taken) > 1
-        return taken
-
-    def _commit(self, batches: list[_Batch]) -> None:
-        try:
-            with self._ports.database.write() as tx:
-                results = _count(tx, batches, self._offered, self._ports.clock())
-        except BaseException as error:
-            self._failed(batches, error)
-            if not isinstance(error, Exception):
-                raise
-            return
-        for batch, result in zip(batches, results, strict=True):
-            batch.result = result
-
-    def _failed(self, batches: list[_Batch], error: BaseException) -> None:
-        """One batch must not spoil the others: each is tried again alone, and the error stays with whose it is."""
-        if len(batches) > 1 and isinstance(error, Exception):
-            for batch in batches:
-                self._commit([batch])
-            return
-        for batch in batches:
-            batch.result = error if isinstance(error, Exception) else InterruptedError("the server is stopping")
-
-
-def _require_few(events: Sequence[Outcome], most: int) -> None:
-    if len(events) > most:
-        raise RefusedError(
-            "too_many_events",
-            f"The batch has {len(events)} events, more than {most}.",
-            hint="Send them in several batches.",
-            kind="too_large",
-        )
-
-
-class _Offered:
+class Offered:
     """Apps and bases that were found once: neither ever goes away. What was not found is asked for again."""
 
     def __init__(self) -> None:
@@ -160,7 +62,7 @@ class _Offered:
         return self._bases[app, base]
 
 
-def _count(tx: Transaction, batches: Sequence[_Batch], offered: _Offered, now: int) -> list[Tally | RefusedError]:
+def count(tx: Transaction, batches: Sequence[Batch], offered: Offered, now: int) -> list[Tally | RefusedError]:
     """Count batches in one transaction: what each came to, in their order."""
     apps = {batch.app for batch in batches}
     known = {app: _Known(tx, app, offered) for app in apps if offered.has_app(tx, app)}
@@ -180,7 +82,7 @@ def _count(tx: Transaction, batches: Sequence[_Batch], offered: _Offered, now: i
     return results
 
 
-def _add(tx: Transaction, app: str, batches: Sequence[_Batch], matched: Sequence[list[OutcomeRecord]]) -> set[str]:
+def _add(tx: Transaction, app: str, batches: Sequence[Batch], matched: Sequence[list[OutcomeRecord]]) -> set[str]:
     records = [r for batch, found in zip(batches, matched, strict=True) if batch.app == app for r in found]
     return set(tx.outcomes.add(app, records))
 
@@ -192,7 +94,7 @@ def _unknown_app(app: str) -> RefusedError:
 class _Known:
     """What one app offers, looked up once per transaction for each head that events name."""
 
-    def __init__(self, tx: Transaction, app: str, offered: _Offered) -> None:
+    def __init__(self, tx: Transaction, app: str, offered: Offered) -> None:
         self._tx, self._app, self._offered = tx, app, offered
         self._found: dict[_What, tuple[bool, str | None]] = {}
 

@@ -72,16 +72,26 @@ class RateLimiter:
         """Take one unit for ``source``; 0 if there was one, else the seconds until there will be."""
         now = self._clock()
         with self._lock:
-            if self._is_quiet(source, now):
+            known = self._remembered(source, now)
+        return self._ask(source, now) if known is None else known
+
+    def take_from_memory(self, source: str) -> bool:
+        """Take one unit if this worker has one for ``source`` without asking the database; else nothing happens."""
+        with self._lock:
+            return self._remembered(source, self._clock()) == 0
+
+    def _remembered(self, source: str, now: float) -> float | None:
+        """What memory says: 0 and a unit is taken, the seconds to wait, or None if the database must be asked."""
+        if self._is_quiet(source, now):
+            return 0.0
+        lease = self._leases.get(source)
+        if lease is not None and now < lease.until <= now + max(_LEASE_S, self._burst_us / _US):
+            if lease.refused:
+                return lease.until - now
+            if lease.units > 0:
+                lease.units -= 1
                 return 0.0
-            lease = self._leases.get(source)
-            if lease is not None and now < lease.until <= now + max(_LEASE_S, self._burst_us / _US):
-                if lease.refused:
-                    return lease.until - now
-                if lease.units > 0:
-                    lease.units -= 1
-                    return 0.0
-        return self._ask(source, now)
+        return None
 
     def _is_quiet(self, source: str, now: float) -> bool:
         """Take one unit of the source's own share in this worker, if one is left."""
