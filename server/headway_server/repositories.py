@@ -140,8 +140,8 @@ class Releases(Protocol):
     def head_by_digest(self, app: str, digest: Digest) -> HeadRecord | None:
         """The newest release with these head bytes."""
 
-    def heads(self, app: str, name: str | None = None) -> tuple[HeadRecord, ...]:
-        """All head releases, or those of one name, oldest first."""
+    def heads(self, app: str, name: str | None = None, base_id: str | None = None) -> tuple[HeadRecord, ...]:
+        """All head releases, or those of one name, or of one base id, oldest first."""
 
     def add_head(self, record: HeadRecord, edges: Sequence[EdgeRecord]) -> bool:
         """Add a release with its edges; False if that release was there."""
@@ -155,8 +155,8 @@ class Releases(Protocol):
     def listed_heads(self, app: str, base_id: str) -> int:
         """How many heads of a base signed metadata lists, live and revoked."""
 
-    def edges(self, app: str, name: str | None = None) -> tuple[EdgeRecord, ...]:
-        """All edges, or those of the heads of one name, oldest first."""
+    def edges(self, app: str, name: str | None = None, base_id: str | None = None) -> tuple[EdgeRecord, ...]:
+        """All edges, or those of the heads of one name, or of one base id, oldest first."""
 
 
 class Channels(Protocol):
@@ -173,6 +173,9 @@ class Channels(Protocol):
 
     def recalls(self, app: str, channel: str, base_id: str) -> tuple[RecallRecord, ...]:
         """Recalls, oldest first."""
+
+    def all_recalls(self, app: str) -> tuple[RecallRecord, ...]:
+        """Recalls on every channel of an app, by channel."""
 
     def add_recall(self, record: RecallRecord) -> bool:
         """Add it; False if the digest was recalled there."""

@@ -10,6 +10,8 @@ from __future__ import annotations
 import os
 import re
 import tomllib
+from collections.abc import Iterable
+from difflib import get_close_matches
 from pathlib import Path
 from typing import Any, Literal
 
@@ -18,14 +20,15 @@ from pydantic_settings import BaseSettings, InitSettingsSource, PydanticBaseSett
 
 from headway.contract.errors import RefusedError
 
-CONFIG = "HEADWAY_SERVER_CONFIG"
+_PREFIX = "HEADWAY_SERVER_"
+CONFIG = f"{_PREFIX}CONFIG"
 """The variable that names the file."""
 
 
 class Settings(BaseSettings):
     """Settings with their defaults: SQLite and a folder below ``data_dir``, bound to loopback."""
 
-    model_config = SettingsConfigDict(env_prefix="HEADWAY_SERVER_", frozen=True, extra="ignore")
+    model_config = SettingsConfigDict(env_prefix=_PREFIX, frozen=True, extra="ignore")
 
     @classmethod
     def settings_customise_sources(
@@ -153,12 +156,22 @@ def load(**given: Any) -> Settings:
     Raises:
         RefusedError: code ``malformed_settings``; the sentence names the setting but never repeats its value.
     """
+    _check_names(os.environ)
     try:
         return Settings(**given)
     except ValidationError as error:
         first = error.errors(include_url=False, include_input=False, include_context=False)[0]
         name = ".".join(str(part) for part in first["loc"])
         raise _refuse(f"The setting {name} is wrong: {first['msg'].lower()}.") from error
+
+
+def _check_names(environ: Iterable[str]) -> None:
+    known = {CONFIG, *(_PREFIX + name.upper() for name in Settings.model_fields)}
+    for name in sorted(name for name in environ if name.upper().startswith(_PREFIX)):
+        if name.upper() not in known:
+            near = get_close_matches(name.upper(), known, n=1)
+            meant = f"Did you mean {near[0]}? " if near else ""
+            raise _refuse(f"The environment variable {name} is set, and nothing reads it.", meant)
 
 
 def _read(path: Path, known: set[str]) -> dict[str, Any]:
@@ -172,9 +185,12 @@ def _read(path: Path, known: set[str]) -> dict[str, Any]:
         raise _refuse(f"The settings file {path} cannot be read as TOML{' ' + where[0] if where else ''}.") from error
     unknown = sorted(set(values) - known)
     if unknown:
-        raise _refuse(f"The settings file {path} has the unknown name {unknown[0]!r}.")
+        near = get_close_matches(unknown[0], known, n=1)
+        meant = f"Did you mean {near[0]}? " if near else ""
+        raise _refuse(f"The settings file {path} has the unknown name {unknown[0]!r}.", meant)
     return values
 
 
-def _refuse(why: str) -> RefusedError:
-    return RefusedError("malformed_settings", why, hint="See the deployment page for the settings of a server.")
+def _refuse(why: str, meant: str = "") -> RefusedError:
+    hint = f"{meant}See the deployment page for the settings of a server."
+    return RefusedError("malformed_settings", why, hint=hint)

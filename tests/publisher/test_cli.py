@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shlex
 import shutil
 import threading
@@ -15,6 +16,7 @@ import pytest
 from headway.cli.main import run
 from headway.cli.options import There
 from headway.cli.settings import load
+from headway.device.bundle import AppConfig, write_bundle
 from headway.publisher.rotations import post_targets
 from headway.trust.ceremony import admit
 from headway.trust.client import utc_now
@@ -205,6 +207,61 @@ def test_one_signature_of_two_is_not_enough(shop, capsys):
     run(["keys", "sign", "r", "--key", "root-1", "--out", "s"])
     assert run(["keys", "merge", "r", "s"]) == 3
     assert "bad_signature" in capsys.readouterr().err
+
+
+def test_a_file_of_the_wrong_kind_is_named(shop, capsys):
+    assert run(["keys", "create", "--base-id", BASE_ID]) == 0
+    assert run(["keys", "request", "root", "--out", "r"]) == 0
+    assert run(["keys", "sign", "r", "--key", "root-1", "--out", "s"]) == 0
+    Path("text").write_text("hello")
+    for name, kind in (
+        ("s", "a signature file"),
+        ("keys/trust/root.json", "signed metadata"),
+        ("keys/root-1.pem", "a key file"),
+        ("text", "no JSON document"),
+    ):
+        capsys.readouterr()
+        assert run(["keys", "sign", name, "--key", "root-1", "--out", "out"]) == 1
+        assert f"Error [wrong_file]: {name}: The file is {kind}, not a signing request." in capsys.readouterr().err
+        assert not Path("out").exists()
+    assert run(["keys", "merge", "r", "s", "r"]) == 1
+    assert "r: The file is a signing request, not a signature file." in capsys.readouterr().err
+
+
+def test_keys_of_another_app_leave_nothing_behind(shop, capsys):
+    assert run(["keys", "create", "--base-id", BASE_ID]) == 0
+    assert run(["keys", "create", "--base-id", BASE_ID, "--app", "other"]) == 6
+    with There(load({"app": "other"})).registry() as registry:
+        assert not registry.knows_app()
+    assert run(["keys", "create", "--base-id", BASE_ID, "--app", "other", "--keys", "others"]) == 0
+
+
+def test_a_recalled_head_is_not_called_live_and_a_bundle_may_follow_another_address(shop, capsys, base, heads):
+    run(["keys", "create", "--base-id", BASE_ID])
+    run(["bases", "publish", str(base), "--base-id", BASE_ID, "--version", "1"])
+    run(["heads", "publish", str(heads[0]), "--name", "topic", "--base", str(base)])
+    run(["channels", "offer", "topic@1", "--share", "100"])
+    nowhere = AppConfig.for_registry("http://127.0.0.1:9", "reader", "stable", BASE_ID, 1, {"topic": 0})
+    write_bundle(shop / "app", nowhere, Path("keys/trust/root.json").read_bytes(), base, {"topic": heads[1]})
+    poll = ["poll", "--bundle", "app", "--store", "phone"]
+    assert run(poll) == 7
+    capsys.readouterr()
+    (polled,) = told(capsys, *poll, "--url", os.environ["HEADWAY_URL"])["heads"]
+    assert (polled["name"], polled["status"], polled["release"]) == ("topic", "staged", 1)
+    run(["channels", "recall", "topic@1", "--reason", "wrong labels"])
+    capsys.readouterr()
+    (listed,) = told(capsys, "heads", "list")["heads"]
+    assert (listed["state"], listed["recalled_on"]) == ("live", ["stable"])
+    assert told(capsys, "heads", "show", "topic@1")["heads"][0]["recalled_on"] == ["stable"]
+    for command in (["heads", "list"], ["heads", "show", "topic@1"]):
+        assert run(command) == 0
+        assert "recalled on stable" in capsys.readouterr().out
+    run(["heads", "revoke", "topic@1"])
+    capsys.readouterr()
+    assert run(["heads", "list"]) == 0
+    shown = capsys.readouterr().out
+    assert "revoked" in shown
+    assert "live" not in shown
 
 
 @pytest.mark.parametrize(

@@ -49,6 +49,34 @@ def test_a_slip_is_told(config: Path, text: str, why: str, capsys: pytest.Captur
     assert "swordfish" not in error
 
 
+@pytest.mark.parametrize(
+    ("name", "near"),
+    [
+        ("HEADWAY_SERVER_DATADIR", "Did you mean HEADWAY_SERVER_DATA_DIR?"),
+        ("HEADWAY_SERVER_REQUIRE_PROVENENCE", "Did you mean HEADWAY_SERVER_REQUIRE_PROVENANCE?"),
+        ("HEADWAY_SERVER_", "deployment page"),
+    ],
+)
+def test_a_variable_that_nothing_reads(
+    name: str, near: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A slip in a name would otherwise leave the default in force, without a word."""
+    monkeypatch.setenv(name, "swordfish")
+    assert run(["server", "migrate", "--data-dir", str(tmp_path / "data")]) == 1
+    error = capsys.readouterr().err
+    assert f"The environment variable {name} is set, and nothing reads it." in error
+    assert near in error
+    assert "swordfish" not in error
+    assert not (tmp_path / "data").exists()
+
+
+def test_a_slip_in_the_file_is_told_with_the_nearest_name(config: Path) -> None:
+    config.write_text("webhook_evry_s = 1")
+    with pytest.raises(RefusedError) as caught:
+        load()
+    assert "Did you mean webhook_every_s?" in caught.value.hint
+
+
 def test_a_file_that_is_not_there(config: Path) -> None:
     with pytest.raises(RefusedError, match=r"which HEADWAY_SERVER_CONFIG names, cannot be read \(No such file"):
         load()

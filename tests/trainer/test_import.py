@@ -192,11 +192,14 @@ def test_faults_never_quote_a_text(tmp_path: Path) -> None:
 
 def test_missing_files_and_columns_are_named(tmp_path: Path) -> None:
     path = write(tmp_path, "a.csv", CSV)
-    assert "cannot be read" in refused(tmp_path, tmp_path / "none.csv").message
+    gone = refused(tmp_path, tmp_path / "none.csv")
+    assert "cannot be read" in gone.message
+    assert gone.kind == "not_found"
     assert "no column topic" in refused(tmp_path, path, columns=Wanted(label="topic")).message
     assert "same column" in refused(tmp_path, path, columns=Wanted(label="text")).message
-    with pytest.raises(RefusedError, match="cannot be read"):
+    with pytest.raises(RefusedError, match="cannot be read") as caught:
         import_texts(Order(files=[path], out=tmp_path / "out", vocabulary=tmp_path / "none.txt"))
+    assert caught.value.kind == "not_found"
     (tmp_path / "full").mkdir()
     write(tmp_path / "full", "x", "y")
     with pytest.raises(RefusedError, match="not empty"):

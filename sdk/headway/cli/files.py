@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
+from typing import TypeVar
 
 from headway.contract.errors import RefusedError
+
+T = TypeVar("T")
 
 
 def read_file(path: Path) -> bytes:
@@ -21,6 +25,21 @@ def read_file(path: Path) -> bytes:
             f"Cannot read {path} ({error.strerror}).",
             hint="Check the path.",
             kind="not_found",
+        ) from error
+
+
+def read_as(path: Path, parse: Callable[[bytes], T]) -> T:
+    """What ``parse`` makes of a file; where it refuses, its sentence names the file.
+
+    Raises:
+        RefusedError: code ``no_such_file``, or as ``parse``.
+    """
+    data = read_file(path)
+    try:
+        return parse(data)
+    except RefusedError as error:
+        raise RefusedError(
+            error.code, f"{path}: {error.message}", hint=error.hint, kind=error.kind, **error.data
         ) from error
 
 

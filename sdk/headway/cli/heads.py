@@ -13,7 +13,7 @@ from headway.cli.labels import make_label_app
 from headway.cli.options import AsJson, Builder, DryRun, Release, There, reaching
 from headway.cli.output import note, print_json, print_table
 from headway.cli.publishing import UploadProgress, published_json, say_published
-from headway.cli.releases import gate_rows, head_facts, proof_rows
+from headway.cli.releases import gate_rows, head_facts, proof_rows, state_of
 from headway.cli.waiving import Waived, waivers
 from headway.contract.versions import parse_version
 
@@ -87,7 +87,7 @@ def list_heads(
         print_json({"schema": 1, "heads": records})
         return
     rows = [
-        (f"{r['name']}@{r['release']}", r["base_id"], r["state"], ",".join(r["labels"]), r["head"], r["checked"])
+        (f"{r['name']}@{r['release']}", r["base_id"], state_of(r), ",".join(r["labels"]), r["head"], r["checked"])
         for r in records
     ]
     print_table(rows, ("head", "base", "state", "labels", "digest", "checked"))

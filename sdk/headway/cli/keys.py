@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from headway.cli.files import read_file, write_file
+from headway.cli.files import read_as, write_file
 from headway.cli.options import AsJson, There, reaching
 from headway.cli.output import note, print_json, print_table
 
@@ -263,7 +263,7 @@ def sign(
     """Sign a request, offline. Says first what the signature will mean."""
     from headway.trust.offline import SigningRequest, answer, describe
 
-    asked = SigningRequest.from_bytes(read_file(request_file))
+    asked = read_as(request_file, SigningRequest.from_bytes)
     note(f"Signing {describe(asked)}")
     signer = there.keys().load(key)
     write_file(out, answer(asked, signer).to_bytes())
@@ -281,8 +281,8 @@ def merge(
     from headway.trust.offline import DetachedSignature, SigningRequest
     from headway.trust.offline import merge as put_together
 
-    asked = SigningRequest.from_bytes(read_file(request_file))
-    data = put_together(asked, [DetachedSignature.from_bytes(read_file(path)) for path in signatures])
+    asked = read_as(request_file, SigningRequest.from_bytes)
+    data = put_together(asked, [read_as(path, DetachedSignature.from_bytes) for path in signatures])
     with there.registry(asked.app) as registry:
         posted = registry.post_role(asked.role, data)
     note(f"{asked.role} is now version {posted.version}.")

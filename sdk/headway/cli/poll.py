@@ -33,6 +33,7 @@ _FAMILIES: dict[str, type[HeadwayError]] = {
 def poll(
     bundle: Annotated[Path, typer.Option("--bundle", exists=True, file_okay=False, help="An app bundle folder.")],
     store: Annotated[Path, typer.Option("--store", help="The device's private folder; made if it is not there.")],
+    url: Annotated[str | None, typer.Option("--url", help="The registry, if not where the bundle says.")] = None,
     exit_code: Annotated[bool, typer.Option("--exit-code", help="Exit 10 when there is nothing new.")] = False,
     as_json: AsJson = False,
 ) -> None:
@@ -42,7 +43,8 @@ def poll(
     from headway.device.files import RealFileSystem
 
     store.mkdir(parents=True, exist_ok=True)
-    device = Device(AppBundle.load(bundle), RealFileSystem(store))
+    app_bundle = AppBundle.load(bundle)
+    device = Device(app_bundle if url is None else app_bundle.following(url), RealFileSystem(store))
     launched = device.launch()
     if launched.problem is not None:
         note(f"{launched.status}: {launched.problem.message}")

@@ -101,5 +101,6 @@ def next_commands(report: FleetReport, folder: Path) -> list[str]:
         f"headway heads list {name}    # every release; `headway heads lineage` for the graph",
         "headway rollout list    # every rollout and what devices reported",
         "headway channels show    # what the channel offers and recalls now",
+        f"headway poll --bundle {folder / 'app'} --store phone --url http://127.0.0.1:8080    # as one more device",
         f"headway report {folder / 'report.json'}    # the page again",
     ]

@@ -14,13 +14,21 @@ def head_facts(record: Json) -> list[tuple[str, str]]:
     return [
         ("head", f"{record['name']}@{record['release']}"),
         ("base id", record["base_id"]),
-        ("state", record["state"]),
+        ("state", state_of(record)),
         ("digest", record["head"]),
         ("parent", record["parent"] or "-"),
         ("labels", ", ".join(record["labels"])),
         ("registered", moment(record["created_at"])),
         ("checked", record["checked"]),
     ]
+
+
+def state_of(record: Json) -> str:
+    """What a person must know of a head release at once: revoked by its publisher, recalled, or its state."""
+    recalled = record.get("recalled_on") or ()
+    if record["state"] == "revoked" or not recalled:
+        return str(record["state"])
+    return f"recalled on {', '.join(recalled)}"
 
 
 def gate_rows(gate: Iterable[Json]) -> list[tuple[str, ...]]:

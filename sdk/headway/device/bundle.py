@@ -16,7 +16,7 @@ import json
 import os
 import shutil
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from headway.contract.digests import Digest, digest_of, digest_of_chunks, tree_digest
@@ -122,6 +122,11 @@ class AppBundle:
     def vocabulary_path(self) -> Path:
         """The vocabulary of the tokenizer."""
         return self.folder / "base" / "vocab.txt"
+
+    def following(self, url: str) -> AppBundle:
+        """The same app, following a Headway server at another ``url``; what it trusts stays what it was built with."""
+        c = self.config
+        return replace(self, config=AppConfig.for_registry(url, c.app, c.channel, c.base_id, c.build, c.heads))
 
     def embedded_file(self, name: str, path: str) -> bytes | None:
         """One file of the embedded head ``name``, or None."""

@@ -79,14 +79,11 @@ def create_app(
             f"{plan.threshold} of {plan.keys} keys cannot sign.",
             hint="Let at most as many sign as there are keys.",
         )
+    if files is not None and not registry.knows_app():  # before the registry makes one
+        raise _foreign(keys)
     online = registry.create_app()
     if files is not None and online.snapshot.keyid not in {k.keyid for k in root_holders(files.root)["snapshot"].keys}:
-        raise RefusedError(
-            "keys_of_another_app",
-            f"The folder {keys.folder} belongs to another app, or to this app on another registry.",
-            hint="Give each its own folder: --keys FOLDER.",
-            kind="conflict",
-        )
+        raise _foreign(keys)
     if files is None:
         files = _first_trust(registry.app, keys, base_ids, online, plan, now())
         for role, data in files.named().items():
@@ -94,6 +91,15 @@ def create_app(
                 storage.write_atomic(f"{role}.json", data)
         storage.write_atomic("root.json", files.root)  # last: its presence says that the rest is complete
     return registry.establish(files)
+
+
+def _foreign(keys: KeyFolder) -> RefusedError:
+    return RefusedError(
+        "keys_of_another_app",
+        f"The folder {keys.folder} belongs to another app, or to this app on another registry.",
+        hint="Give each its own folder: --keys FOLDER.",
+        kind="conflict",
+    )
 
 
 def embedded_root(keys: KeyFolder) -> Path:

@@ -107,6 +107,16 @@ class Registry(Delivery):
         answer = self._api.send("POST", "v1/apps", body={"app": self.app}).json()
         return OnlineKeys.from_json(answer.get("online_keys"))
 
+    def knows_app(self) -> bool:
+        """Whether the registry has this app, as far as the token may know of it."""
+        try:
+            self.role_versions()
+        except RefusedError as error:
+            if error.kind == "not_found":
+                return False
+            raise
+        return True
+
     def replace_online_keys(self) -> OnlineKeys:
         """Let the registry make new online keys for this app; every call makes others. Needs the scope ``admin``.
 

@@ -21,6 +21,7 @@ from headway.trust.keys import PublicKey, Signer
 from headway.trust.wire import facts, parse_role
 
 SCHEMA = 1
+REQUEST, SIGNATURE = "a signing request", "a signature file"
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,9 +54,10 @@ class SigningRequest:
         """Read a request file.
 
         Raises:
-            RefusedError: code ``malformed``.
+            RefusedError: codes ``wrong_file``, ``malformed``.
             UntrustedError: the metadata in it cannot be read.
         """
+        _expect(data, REQUEST)
         fields = decode(data, "signing request")
         fields.schema(SCHEMA)
         try:
@@ -94,8 +96,9 @@ class DetachedSignature:
         """Read a signature file.
 
         Raises:
-            RefusedError: code ``malformed``.
+            RefusedError: codes ``wrong_file``, ``malformed``.
         """
+        _expect(data, SIGNATURE)
         fields = decode(data, "signature file")
         fields.schema(SCHEMA)
         try:
@@ -107,6 +110,37 @@ class DetachedSignature:
             fields.digest("payload"),
             PublicKey.from_json(fields.nested("key")),
             signature,
+        )
+
+
+def kind_of(data: bytes) -> str:
+    """What a file that a person named is, in words, as far as its bytes tell."""
+    if data.lstrip().startswith(b"-----BEGIN"):
+        return "a key file"
+    try:
+        fields = decode(data, "file")
+    except RefusedError:
+        return "no JSON document"
+    if fields.has("signed") and fields.has("signatures"):
+        return "signed metadata"
+    if fields.has("payloadType"):
+        return "a provenance statement"
+    if fields.has("payload") and fields.has("signature"):
+        return SIGNATURE
+    if fields.has("role") and fields.has("metadata"):
+        return REQUEST
+    return "some other JSON document"
+
+
+def _expect(data: bytes, wanted: str) -> None:
+    found = kind_of(data)
+    if found != wanted:
+        raise RefusedError(
+            "wrong_file",
+            f"The file is {found}, not {wanted}.",
+            hint="`headway keys request` writes signing requests, `headway keys sign` writes signature files.",
+            found=found,
+            wanted=wanted,
         )
 
 

@@ -52,9 +52,10 @@ def get_head_release(path: HeadReleasePath) -> Response:
         raise _unknown("head", f"{path.name}@{path.release}")
     edges = [e for e in lineage.edges(ports(), path.app) if (e.name, e.release) == (path.name, path.release)]
     runs = [r for r in reproving.listed(ports(), path.app) if (r.name, r.release) == (path.name, path.release)]
+    recalled = lineage.recalled_on(ports(), path.app)
     heads = [
         {
-            **head_json(head),
+            **head_json(head, recalled.get((head.base_id, head.head), ())),
             "gate": _gate(path.app, head_manifest_path(head.base_id, head.name, head.release), head.manifest),
             "proofs": [edge_json(edge) for edge in edges if edge.base_id == head.base_id],
             "proof_runs": [proof_run_json(run) for run in runs if run.base_id == head.base_id],

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from flask import Response
 from flask_openapi.blueprint import APIBlueprint
 from flask_openapi.models.tag import Tag
@@ -28,14 +30,20 @@ def list_bases(path: s.AppPath) -> Response:
 def list_heads(path: s.AppPath) -> Response:
     """All head releases."""
     caller("read", path.app)
-    return answer({"heads": [head_json(record) for record in lineage.heads(ports(), path.app)]})
+    return answer({"heads": _heads(path.app, None)})
 
 
 @api.get("/apps/<app>/heads/<name>")
 def list_head(path: s.HeadPath) -> Response:
     """All releases of one head."""
     caller("read", path.app)
-    return answer({"heads": [head_json(record) for record in lineage.heads(ports(), path.app, path.name)]})
+    return answer({"heads": _heads(path.app, path.name)})
+
+
+def _heads(app: str, name: str | None) -> list[dict[str, Any]]:
+    recalled = lineage.recalled_on(ports(), app)
+    found = lineage.heads(ports(), app, name)
+    return [head_json(record, recalled.get((record.base_id, record.head), ())) for record in found]
 
 
 @api.get("/apps/<app>/lineage")

@@ -34,8 +34,8 @@ def base_json(record: BaseRecord) -> dict[str, Any]:
     }
 
 
-def head_json(record: HeadRecord) -> dict[str, Any]:
-    """A head release."""
+def head_json(record: HeadRecord, recalled_on: tuple[str, ...] = ()) -> dict[str, Any]:
+    """A head release; ``state`` is what signed metadata says, ``recalled_on`` the channels that recall it."""
     return {
         "base_id": record.base_id,
         "name": record.name,
@@ -47,6 +47,7 @@ def head_json(record: HeadRecord) -> dict[str, Any]:
         "manifest": record.manifest,
         "bytes": record.bytes,
         "state": record.state,
+        "recalled_on": list(recalled_on),
         "checked": record.checked,
         "custom": record.custom,
         "provenance": record.provenance,

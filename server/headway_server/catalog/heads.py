@@ -74,7 +74,8 @@ def register(ports: Ports, actor: Actor, app: str, upload: HeadUpload) -> Regist
         bases = _bases(tx, app, target)
         present = tx.releases.head(app, upload.base_id, upload.name, upload.release)
         _check_lineage(tx, app, target, present)
-        known = {e.base for e in tx.releases.edges(app) if _of(e, upload)}
+        edges_now = tx.releases.edges(app, upload.name, upload.base_id)
+        known = {e.base for e in edges_now if e.release == upload.release}
     labels = _labels(read_small(ports, app, manifest, LABELS), target)
     if present is not None and present.manifest != digest_of(upload.manifest):
         raise immutable(f"{upload.name}@{upload.release}")
@@ -139,7 +140,7 @@ def _check_lineage(tx: Transaction, app: str, target: HeadTarget, present: HeadR
             hint="Publish the parent first, or name none.",
             parent=target.parent,
         )
-    releases = [h.release for h in tx.releases.heads(app, target.name) if h.base_id == target.base_id]
+    releases = [h.release for h in tx.releases.heads(app, target.name, target.base_id)]
     if present is None and releases and target.release <= max(releases):
         raise RefusedError(
             "stale_release",
@@ -232,7 +233,3 @@ def _keep(
         keep_manifest(ports, tx, app, path, record.manifest, upload.manifest)
         action = "head.register" if new else "head.prove"
         audit.record(ports, tx, actor, app, action, subject, head=record.head, checked=record.checked, bases=len(edges))
-
-
-def _of(edge: EdgeRecord, upload: HeadUpload) -> bool:
-    return (edge.base_id, edge.name, edge.release) == (upload.base_id, upload.name, upload.release)

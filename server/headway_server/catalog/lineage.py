@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from headway.contract.digests import Digest
 from headway_server.catalog import apps
 from headway_server.ports import Ports
 from headway_server.records import BaseRecord, EdgeRecord, HeadRecord, JsonObject
@@ -19,6 +20,18 @@ def heads(ports: Ports, app: str, name: str | None = None) -> tuple[HeadRecord, 
     with ports.database.read() as tx:
         apps.known(tx, app)
         return tx.releases.heads(app, name)
+
+
+def recalled_on(ports: Ports, app: str) -> dict[tuple[str, Digest], tuple[str, ...]]:
+    """Channels on which heads are recalled, by base id and digest; raises ``unknown_app``."""
+    with ports.database.read() as tx:
+        apps.known(tx, app)
+        recalls = tx.channels.all_recalls(app)
+    found: dict[tuple[str, Digest], tuple[str, ...]] = {}
+    for recall in recalls:
+        key = (recall.base_id, recall.digest)
+        found[key] = (*found.get(key, ()), recall.channel)
+    return found
 
 
 def edges(ports: Ports, app: str) -> tuple[EdgeRecord, ...]:

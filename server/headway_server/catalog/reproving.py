@@ -83,7 +83,8 @@ def _ends(ports: Ports, app: str, edge: Edge) -> tuple[HeadRecord, BaseRecord]:
         apps.known(tx, app)
         head = tx.releases.head(app, edge.base_id, edge.name, edge.release)
         base = tx.releases.base_by_digest(app, edge.base)
-        known = any((e.base_id, e.name, e.release, e.base) == _key(edge) for e in tx.releases.edges(app))
+        edges = tx.releases.edges(app, edge.name, edge.base_id)
+        known = any((e.release, e.base) == (edge.release, edge.base) for e in edges)
     if head is None or base is None or not known:
         raise RefusedError(
             "unknown_edge",
@@ -92,10 +93,6 @@ def _ends(ports: Ports, app: str, edge: Edge) -> tuple[HeadRecord, BaseRecord]:
             kind="not_found",
         )
     return head, base
-
-
-def _key(edge: Edge) -> tuple[str, str, int, Digest]:
-    return edge.base_id, edge.name, edge.release, edge.base
 
 
 def _run(ports: Ports, head: HeadRecord, base: BaseRecord) -> tuple[str, str, Proof | None]:

@@ -57,7 +57,7 @@ def _accept(
         raise no_trust(app)
 
     def beside(name: str) -> Iterable[HeadTarget]:
-        signed = (h for h in tx.releases.heads(app, name) if h.base_id == base_id and h.state in ("live", "revoked"))
+        signed = (h for h in tx.releases.heads(app, name, base_id) if h.state in ("live", "revoked"))
         return [HeadTarget.from_json(head.custom) for head in signed]
 
     verified = verify_heads_update(

@@ -88,7 +88,7 @@ def _moved(record: HeadRecord, state: str) -> StateChange:
 
 
 def _proven(tx: Transaction, app: str, fact: HeadTarget, path: str) -> None:
-    known = {(e.release, e.base): e.proof_digest for e in tx.releases.edges(app, fact.name)}
+    known = {(e.release, e.base): e.proof_digest for e in tx.releases.edges(app, fact.name, fact.base_id)}
     for edge in fact.bases:
         if known.get((fact.release, edge.digest)) != edge.proof:
             raise RefusedError(

@@ -36,6 +36,12 @@ class SqlChannels:
         query = select(t.recalls).where(r.app == app, r.channel == channel, r.base_id == base_id)
         return many(self._c, query.order_by(r.created_at, r.digest), RecallRecord)
 
+    def all_recalls(self, app: str) -> tuple[RecallRecord, ...]:
+        """Recalls on every channel of an app, by channel."""
+        r = t.recalls.c
+        query = select(t.recalls).where(r.app == app).order_by(r.channel, r.base_id, r.created_at)
+        return many(self._c, query, RecallRecord)
+
     def add_recall(self, record: RecallRecord) -> bool:
         """Add it; False if the digest was recalled there."""
         return insert_new(self._c, t.recalls, [values_of(record)]) == 1

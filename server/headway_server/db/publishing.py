@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
-from sqlalchemy import Connection, and_, delete, func, select, update
+from sqlalchemy import Connection, Select, Table, and_, delete, func, select, update
 
 from headway.contract.digests import Digest
 from headway_server.db import tables as t
@@ -147,11 +148,11 @@ class SqlReleases:
         query = select(t.heads).where(h.app == app, h.head == digest).order_by(h.release.desc()).limit(1)
         return one(self._c, query, HeadRecord)
 
-    def heads(self, app: str, name: str | None = None) -> tuple[HeadRecord, ...]:
-        """All head releases, or those of one name, oldest first."""
+    def heads(self, app: str, name: str | None = None, base_id: str | None = None) -> tuple[HeadRecord, ...]:
+        """All head releases, or those of one name, or of one base id, oldest first."""
         h = t.heads.c
         query = select(t.heads).where(h.app == app).order_by(h.name, h.base_id, h.release)
-        return many(self._c, query if name is None else query.where(h.name == name), HeadRecord)
+        return many(self._c, _narrowed(query, t.heads, name, base_id), HeadRecord)
 
     def add_head(self, record: HeadRecord, edges: Sequence[EdgeRecord]) -> bool:
         """Add a release with its edges; False if that release was there."""
@@ -176,8 +177,14 @@ class SqlReleases:
         query = select(func.count()).select_from(t.heads).where(h.app == app, h.base_id == base_id, listed)
         return int(self._c.execute(query).scalar_one())
 
-    def edges(self, app: str, name: str | None = None) -> tuple[EdgeRecord, ...]:
-        """All edges, or those of the heads of one name, oldest first."""
+    def edges(self, app: str, name: str | None = None, base_id: str | None = None) -> tuple[EdgeRecord, ...]:
+        """All edges, or those of the heads of one name, or of one base id, oldest first."""
         e = t.edges.c
         query = select(t.edges).where(e.app == app).order_by(e.name, e.release, e.base)
-        return many(self._c, query if name is None else query.where(e.name == name), EdgeRecord)
+        return many(self._c, _narrowed(query, t.edges, name, base_id), EdgeRecord)
+
+
+def _narrowed(query: Select[Any], table: Table, name: str | None, base_id: str | None) -> Select[Any]:
+    # By base id too wherever it is known: the keys of both tables begin with it.
+    narrowed = query if base_id is None else query.where(table.c.base_id == base_id)
+    return narrowed if name is None else narrowed.where(table.c.name == name)

@@ -39,9 +39,9 @@ def preview(ports: Ports, key: ChannelKey, name: str, profiles: Sequence[object]
         )
     document = current(ports, key)
     with ports.database.read() as tx:
-        records = tx.releases.heads(key.app, name)
+        records = tx.releases.heads(key.app, name, key.base_id)
         contracts = {base.package: base.contract for base in tx.releases.bases(key.app)}
-    signed = [r for r in records if r.base_id == key.base_id and r.state in ("live", "revoked")]
+    signed = [r for r in records if r.state in ("live", "revoked")]
     heads = [HeadTarget.from_json(record.custom) for record in signed]
     asked = [_profile(key.app, item, contracts) for item in profiles]
     return tuple(_rendered(name, profile, document, heads) for profile in asked)

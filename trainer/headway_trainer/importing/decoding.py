@@ -12,7 +12,7 @@ import zlib
 from dataclasses import dataclass
 from pathlib import Path
 
-from headway_trainer.importing.errors import at_line, unusable
+from headway_trainer.importing.errors import at_line, unreadable, unusable
 
 UTF8, UTF8_MARK, UTF16, GB18030 = "UTF-8", "UTF-8 with byte order mark", "UTF-16", "GB18030"
 
@@ -33,7 +33,7 @@ def read_file(path: Path) -> tuple[bytes, bytes]:
     try:
         raw = path.read_bytes()
     except OSError as error:
-        raise unusable(path.name, f"it cannot be read: {error.strerror}") from error
+        raise unreadable(path.name, error) from error
     try:
         if path.suffix == ".xz":
             return raw, lzma.decompress(raw)

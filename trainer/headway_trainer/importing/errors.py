@@ -14,6 +14,17 @@ def unusable(name: str, why: str, hint: str = _HINT) -> RefusedError:
     return RefusedError("import.file", f"{name} cannot be used: {why}.", hint=hint)
 
 
+def unreadable(name: str, error: OSError) -> RefusedError:
+    """A file that is not there, or may not be read (`import.file`)."""
+    missing = isinstance(error, FileNotFoundError)
+    return RefusedError(
+        "import.file",
+        f"{name} cannot be used: it cannot be read: {error.strerror}.",
+        hint="Check the path.",
+        kind="not_found" if missing else "invalid",
+    )
+
+
 def at_line(code: str, name: str, line: int, why: str, hint: str = _HINT) -> RefusedError:
     """A line that cannot be used."""
     return RefusedError(code, f"{name}, line {line}: {why}.", hint=hint, line=line)

@@ -105,4 +105,5 @@ def _tokenizer(path: Path) -> Tokenizer:
             "import.vocabulary",
             f"The vocabulary {path.name} cannot be read: {error.strerror}.",
             hint="Give the teacher's vocab.txt with --vocabulary.",
+            kind="not_found" if isinstance(error, FileNotFoundError) else "invalid",
         ) from error
