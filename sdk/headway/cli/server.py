@@ -41,14 +41,9 @@ def run(
     workers: Annotated[int | None, typer.Option(help="Processes that serve.")] = None,
 ) -> None:
     """Serve. The first run makes the database and prints an admin token on standard error."""
-    import os
-
     from headway_server.runner import run as serve
 
-    settings = _settings(data_dir, host=host, port=port, workers=workers)
-    # Workers read the environment, not our flags.
-    os.environ["HEADWAY_SERVER_DATA_DIR"] = str(settings.data_dir)
-    serve(settings)
+    serve(_settings(data_dir, host=host, port=port, workers=workers))
 
 
 @app.command()
