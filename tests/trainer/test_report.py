@@ -16,10 +16,11 @@ import pytest
 
 from headway.contract.errors import RefusedError
 from headway_trainer.evaluate import Accuracy
+from headway_trainer.report.by_set import by_set
 from headway_trainer.report.confusion import confusion_svg
 from headway_trainer.report.curves import curve_svg
 from headway_trainer.report.facts import Curve, read_run
-from headway_trainer.report.frontier import candidates, frontier
+from headway_trainer.report.frontier import candidates, frontier, plans
 from headway_trainer.report.standings import best_heads, pooled, standings
 from headway_trainer.report.summary import write_summary
 from headway_trainer.report.svg import Svg, round_steps
@@ -67,6 +68,27 @@ FACTS: dict[str, dict[str, Any]] = {
     },
 }
 DATA = {"labels": ["film", "music"], "label_titles": ["电影", "音乐"]}
+
+
+SEVERAL: dict[str, dict[str, Any]] = {
+    "prepare": {"sets": {name: {"splits": {"test": split(1000)}} for name in ("news", "mood")}},
+    "teacher": {"test": {"sets": {"news": hits(900), "mood": hits(800)}}},
+    "qat": {"test": {"sets": {"news": hits(885), "mood": hits(850)}}},
+    "evaluate": {
+        "heads": {
+            "news-a": {"set": "news", "dev": hits(870), "test": hits(891)},
+            "news-b": {"set": "news", "dev": hits(880), "test": hits(890)},
+            "mood-a": {"set": "mood", "test_is_dev": True, "dev": hits(860), "test": hits(860)},
+            "new-a": {"set": "new", "held_out": True, "dev": hits(700), "test": hits(700)},
+        }
+    },
+}
+PLANS = {
+    "plans": {
+        "8": {"size_bytes": 6_700_000, "test": hits(925), "executor_ms_per_text": 3.4},
+        "4": {"size_bytes": 3_100_000, "test": hits(926), "parity": {"deviation": 6.8e-5, "agreement": 1.0}},
+    }
+}
 
 
 def run_folder(folder: Path, facts: dict[str, Any] | None = None, data: dict[str, Any] | None = None) -> Path:
@@ -128,6 +150,30 @@ def test_standings_take_one_set_or_several(tmp_path: Path) -> None:
     ]
     assert [head.name for head in best_heads(run)] == ["news-a", "mood-a"], "the best on dev of each set that taught"
     assert pooled(head.test for head in best_heads(run)) == Accuracy(1285, 1500)
+
+
+def test_a_run_of_several_sets_has_a_row_for_each(tmp_path: Path) -> None:
+    news, mood, new = by_set(read_run(run_folder(tmp_path / "run", SEVERAL)))
+    assert news.head.name == "news-b", "the best on dev"
+    assert (news.teacher, news.float32, news.int8) == (Accuracy(900, 1000), None, Accuracy(885, 1000))
+    assert news.below == ("1.00 below", "低 1.00")
+    assert mood.below == ("6.00 above", "高 6.00"), "never minus six points below"
+    assert new.below is None, "the teacher never saw it"
+    page = rendered(tmp_path / "run")
+    for told in ("89.00 [86.91, 90.79]", "6.00 above", "measured on dev", "held out", "2 splits of 3 sets", "2.50"):
+        assert told in page, told
+    assert "points above the teacher" in page
+    assert by_set(read_run(run_folder(tmp_path / "one"))) == []
+
+
+def test_widths_that_were_measured_are_compared(tmp_path: Path) -> None:
+    half = {"rows": 8, "safe": False, "rows_not_finite": 2, "below_margin": [{}], "operations": 90}
+    folder = run_folder(tmp_path / "run", {**FACTS, "compress": PLANS, "half": {**half, "feature_deviation": None}})
+    assert [(plan.name, plan.megabytes) for plan in plans(read_run(folder))] == [("8", 6.7), ("4", 3.1)]
+    page = rendered(folder)
+    for told in ("Fewer bits", "3.10 MB", "6.8e-05 · 100.00 %", "Accuracy against size", "float16", "2 / 8"):
+        assert told in page, told
+    assert "Fewer bits" not in rendered(run_folder(tmp_path / "other"))
 
 
 def test_the_frontier_holds_who_is_beaten_by_none() -> None:
@@ -245,7 +291,8 @@ def browser() -> Iterator[Any]:
 
 def test_each_language_is_whole_and_nothing_is_asked_of_the_network(browser: Any, tmp_path: Path) -> None:
     path = tmp_path / "report.html"
-    path.write_text(rendered(run_folder(tmp_path / "first"), run_folder(tmp_path / "second")), "utf-8")
+    several = run_folder(tmp_path / "second", {**SEVERAL, "compress": PLANS})
+    path.write_text(rendered(run_folder(tmp_path / "first"), several), "utf-8")
     page = browser.new_page(viewport={"width": 1280, "height": 900}, locale="en-GB")
     page.set_default_timeout(120_000)
     said: list[str] = []

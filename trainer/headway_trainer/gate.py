@@ -124,7 +124,7 @@ def gate(measured: Measured, config: GateConfig, report: DeviceReport | None = N
         Line(
             "below teacher",
             f"< {config.points_below_teacher:g} points",
-            f"{below:.2f} points below {measured.teacher}",
+            f"{abs(below):.2f} points {'below' if below >= 0 else 'above'} {measured.teacher}",
             _verdict(below < config.points_below_teacher),
         ),
         *_parity(measured, config),

@@ -18,6 +18,8 @@ def accuracies_svg(standings: list[Standing]) -> Svg:
     low, high = _range(shown)
     for tick in round_steps(low, high, 7):
         svg.line(_x(tick, low, high), 12, _x(tick, low, high), height - 30, "grid")
+        if groups:
+            svg.text(_x(tick, low, high), 8, f"{100 * tick:.4g} %", "tick", "middle")
         svg.text(_x(tick, low, high), height - 12, f"{100 * tick:.4g} %", "tick", "middle")
     y, group = 24.0, ""
     for standing in shown:

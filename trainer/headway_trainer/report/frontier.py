@@ -9,8 +9,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from headway_trainer.evaluate import Accuracy
-from headway_trainer.report.facts import RunFacts
-from headway_trainer.report.standings import best_heads, pooled
+from headway_trainer.report.facts import Json, RunFacts
+from headway_trainer.report.standings import accuracy_of, best_heads, pooled
 from headway_trainer.report.svg import Svg, round_steps
 from headway_trainer.report.words import Pair
 
@@ -21,7 +21,7 @@ _WIDTH, _HEIGHT, _LEFT, _RIGHT, _TOP, _BOTTOM = 540, 320, 66, 500, 40, 262
 class Candidate:
     """A run with its best head on dev for each set: megabytes of base and heads, milliseconds per text here.
 
-    The accuracy is that on the test rows of all sets together.
+    The accuracy is that on the test rows of all sets together. `parity` is told of the widths of one run.
     """
 
     name: str
@@ -29,6 +29,7 @@ class Candidate:
     milliseconds: float | None
     ratio: float | None
     accuracy: Accuracy
+    parity: Json | None = None
 
 
 def candidates(runs: Sequence[RunFacts]) -> list[Candidate]:
@@ -46,6 +47,18 @@ def candidates(runs: Sequence[RunFacts]) -> list[Candidate]:
     return found
 
 
+def plans(run: RunFacts) -> list[Candidate]:
+    """The widths that the step `compress` measured, each with its heads refitted on train; the base's bytes alone."""
+    found = []
+    for plan, facts in run.steps.get("compress", {}).get("plans", {}).items():
+        tests = [accuracy_of(entry.get("test")) for entry in facts.get("sets", {"": facts}).values()]
+        accuracy = pooled(test for test in tests if test)
+        if accuracy is not None and "size_bytes" in facts:
+            milliseconds = facts.get("executor_ms_per_text")
+            found.append(Candidate(plan, facts["size_bytes"] / 1e6, milliseconds, None, accuracy, facts.get("parity")))
+    return found
+
+
 def frontier(points: Sequence[tuple[float, float]]) -> set[int]:
     """Indices of the points (cost, value) that no other point beats: none costs as little and is worth more."""
     return {
@@ -58,7 +71,7 @@ def frontier(points: Sequence[tuple[float, float]]) -> set[int]:
 def size_svg(runs: Sequence[Candidate]) -> Svg:
     """Accuracy against size."""
     points = [(run.megabytes, run) for run in runs]
-    return _scatter(points, ("Accuracy against size", "准确率与大小"), ("base and head, MB", "基座与分类头，MB"))
+    return _scatter(points, ("Accuracy against size", "准确率与大小"), ("size, MB", "大小，MB"))
 
 
 def latency_svg(runs: Sequence[Candidate]) -> Svg:

@@ -17,11 +17,12 @@ from markupsafe import Markup
 from headway_trainer.evaluate import Accuracy
 from headway_trainer.progress import duration
 from headway_trainer.report.accuracies import accuracies_svg
+from headway_trainer.report.by_set import by_set
 from headway_trainer.report.confusion import confusion_svg
 from headway_trainer.report.curves import curve_svg
 from headway_trainer.report.facts import RunFacts
 from headway_trainer.report.forest import answering, changed_text, difference_pair, forest_svg, share_text, size_text
-from headway_trainer.report.frontier import candidates, latency_svg, size_svg
+from headway_trainer.report.frontier import Candidate, candidates, latency_svg, plans, size_svg
 from headway_trainer.report.standings import TEACHER, best_heads, heads, pooled, standings
 from headway_trainer.report.words import SPLITS, STEPS, VERDICTS, Pair, gate_text, metric_pair, word
 
@@ -44,19 +45,17 @@ def render(runs: Sequence[RunFacts]) -> str:
         gate_text=lambda text: both(gate_text(text)),
         apart=lambda found: both(difference_pair(found)),
         share=share_text,
+        interval=interval_text,
         changed=changed_text,
         size=size_text,
         answering=lambda table: both(answering(table)),
         duration=duration,
     )
     compared = candidates(runs)
-    several = len(compared) > 1
     return environment.get_template("report.html.j2").render(
         runs=[_view(run) for run in runs],
         compared=compared,
-        drawings={"size": Markup(size_svg(compared).render()), "latency": Markup(latency_svg(compared).render())}
-        if several
-        else {},
+        drawings=_drawn(compared),
         style=Markup(_resource("report.css")),
         script=Markup(_resource("report.js")),
     )
@@ -106,11 +105,15 @@ def tiles(run: RunFacts) -> list[tuple[str, Pair, str]]:
         found.append((_percent(exported_heads), (f"exported, {english}, on test", f"导出，{chinese}，测试集"), ""))
         teacher = _teacher(run, {head.group for head in best})
         if teacher:
-            below = 100 * (teacher.value - exported_heads.value)
-            found.append((f"{below:+.2f}", ("points below the teacher", "低于教师的百分点"), ""))
+            points = 100 * (teacher.value - exported_heads.value)
+            below: Pair = ("points below the teacher", "低于教师的百分点")
+            above: Pair = ("points above the teacher", "高于教师的百分点")
+            found.append((f"{abs(points):.2f}", below if points >= 0 else above, ""))
     exported = run.steps.get("export-base", {})
     if "size_bytes" in exported:
-        found.append((f"{exported['size_bytes'] / 1e6:.2f} MB", ("the base as a package, int8", "int8 基座模型包"), ""))
+        bits = exported.get("bits_per_weight", 8)
+        what: Pair = (f"the base as a package, {bits:g} bits a weight", f"基座模型包，每权重 {bits:g} 位")
+        found.append((f"{exported['size_bytes'] / 1e6:.2f} MB", what, ""))
     speed = run.steps.get("evaluate", {}).get("speed", {})
     if speed:
         words: Pair = ("times as quick as eager PyTorch, here", "倍于 PyTorch（同一机器）")
@@ -130,8 +133,15 @@ def _teacher(run: RunFacts, groups: set[str]) -> Accuracy | None:
     return pooled(alone) if len(alone) == len(groups) else None
 
 
+def _drawn(compared: Sequence[Candidate]) -> dict[str, Markup]:
+    """Accuracy against size and against time, where there are several to compare."""
+    if len(compared) < 2:
+        return {}
+    return {"size": Markup(size_svg(compared).render()), "latency": Markup(latency_svg(compared).render())}
+
+
 def _view(run: RunFacts) -> dict[str, Any]:
-    rows = standings(run)
+    rows, planned = standings(run), plans(run)
     waivers = {waiver["metric"]: waiver["reason"] for waiver in run.steps.get("gate", {}).get("waivers", ())}
     named = [(head, list(label_pairs(run, head.group).values())) for head in heads(run)]
     return {
@@ -145,7 +155,11 @@ def _view(run: RunFacts) -> dict[str, Any]:
             for head, labels in named
             if len(head.confusion) == len(labels) > 0
         ],
+        "sets": by_set(run),
         "splits": data_rows(run),
+        "plans": planned,
+        "plan_drawings": _drawn(planned),
+        "half": run.steps.get("half", {}),
         "exported": run.steps.get("export-base", {}),
         "evaluated": run.steps.get("evaluate", {}),
         "gate": run.steps.get("gate", {}).get("lines", ()),
@@ -155,6 +169,12 @@ def _view(run: RunFacts) -> dict[str, Any]:
         "ablations": [(table, Markup(forest_svg(table).render())) for table in run.ablations],
         "config": json.dumps(run.config, ensure_ascii=False, indent=2),
     }
+
+
+def interval_text(accuracy: Accuracy) -> str:
+    """An accuracy in percent with its Wilson interval, without the rows."""
+    low, high = accuracy.interval
+    return f"{100 * accuracy.value:.2f} [{100 * low:.2f}, {100 * high:.2f}]"
 
 
 def _percent(accuracy: Accuracy) -> str:

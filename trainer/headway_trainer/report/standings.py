@@ -18,6 +18,10 @@ _TOLD = frozenset({"second-opinion", "teacher", "distil-task", "qat", "evaluate"
 TEACHER: Pair = ("teacher", "教师模型")
 """The name of the fine-tuned teacher among the standings."""
 
+FLOAT: Pair = ("student, float32", "学生模型 float32")
+INT8: Pair = ("student, int8 training", "学生模型 int8 训练")
+"""The student's names there, before and after it was trained on the int8 grid."""
+
 
 @dataclass(frozen=True, slots=True)
 class Standing:
@@ -100,13 +104,13 @@ def _measured(run: RunFacts) -> Iterator[tuple[Pair, str, Any, Any]]:
     yield TEACHER, "teacher", teacher.get("test"), teacher.get("dev")
     yield ("teacher with n-grams", "教师模型加 n-gram"), "teacher", second.get("test"), second.get("dev")
     student = run.steps.get("distil-task", {})
-    yield ("student, float32", "学生模型 float32"), "student", student.get("test"), student.get("dev")
+    yield FLOAT, "student", student.get("test"), student.get("dev")
     yield ("rounded, not trained", "直接取整未训练"), "other", rounded.get("test"), rounded.get("dev")
-    yield ("student, int8 training", "学生模型 int8 训练"), "student", qat.get("test"), qat.get("dev")
+    yield INT8, "student", qat.get("test"), qat.get("dev")
     for step, facts in run.steps.items():
         if step in _TOLD:
             continue
-        yield word(STEPS, step), "student", facts.get("test"), facts.get("dev")
+        yield word(STEPS, step), "other", facts.get("test"), facts.get("dev")
     for name, facts in run.steps.get("evaluate", {}).get("heads", {}).items():
         group = facts.get("set")
         test, dev = facts.get("test"), facts.get("dev")

@@ -65,7 +65,9 @@ class Svg:
 
     def render(self) -> str:
         """The `<svg>` element for a page; its name for assistive technology stands in both languages."""
-        return self._element(f'class="chart" style="max-width:{_n(self._width * 1.1)}px"', "")
+        # On a phone a wide drawing scrolls in its panel rather than shrink until nobody can read it.
+        widths = f"max-width:{_n(self._width * 1.1)}px;min-width:{_n(self._width * 0.8)}px"
+        return self._element(f'class="chart" style="{widths}"', "")
 
     def render_alone(self) -> str:
         """A whole SVG file with its own style; where a text is in both languages, the English one."""

@@ -6,6 +6,7 @@ Pair = tuple[str, str]
 """The same in English and in Chinese."""
 
 STEPS: dict[str, Pair] = {
+    "trim": ("trim the vocabulary", "裁剪词表"),
     "prepare": ("prepare texts", "准备文本"),
     "teacher": ("fine-tune the teacher", "微调教师模型"),
     "second-opinion": ("n-gram second opinion", "n-gram 第二意见"),
@@ -16,6 +17,8 @@ STEPS: dict[str, Pair] = {
     "export-base": ("export the base", "导出基座"),
     "fit-heads": ("fit the heads", "拟合分类头"),
     "evaluate": ("evaluate", "评测"),
+    "compress": ("fewer bits, measured", "更少位数的测量"),
+    "half": ("float16, measured", "float16 的测量"),
     "gate": ("gate", "门槛"),
     "cards": ("cards", "说明卡"),
 }
@@ -59,6 +62,7 @@ def metric_pair(metric: str) -> Pair:
 
 _IN_CHINESE = (
     (" points below ", " 个百分点，低于 "),
+    (" points above ", " 个百分点，高于 "),
     ("features within ", "特征偏差不超过 "),
     (" of QAT, ", "（对 QAT），标签一致 "),
     (" of the palettised student, ", "（对调色板学生模型），标签一致 "),
