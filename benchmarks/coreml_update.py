@@ -3,12 +3,14 @@
 Rounds of all contenders alternate in one run, and each figure is the best of its rounds, so that other work on the
 machine disturbs each alike.  Heads per second are per second of CPU time.  The last columns compare two workers
 with one: their CPU time, and the speed-up on the clock, which means something only on idle cores; beside it the
-speed-up of two processes with half of the jobs each, which share nothing: what the machine itself allows.  Every
-figure is for the same training: 50 samples of 512 features, 10 classes, 10 epochs in mini-batches of 10.
+speed-up of two processes with half of the jobs each, which share nothing: what the machine itself allows.  These are
+medians of pairs, one and two in turn, with quartiles: the best of few rounds would favour one worker, which only has to
+find one core free.  Every figure is for the same training: 50 samples of 512 features, 10 classes, 10 epochs in
+mini-batches of 10.
 
 With --realtime what is timed runs at real-time priority, which needs the right to it: other work then waits.
 
-    python benchmarks/coreml_update.py [--devices N] [--rounds N] [--realtime] [--save FILE]
+    python benchmarks/coreml_update.py [--devices N] [--rounds N] [--pairs N] [--only CASE] [--realtime] [--save FILE]
 """
 
 # ruff: noqa: E402 - the number of threads must be set before numpy and torch load
@@ -133,33 +135,38 @@ class Halves:
             worker.kill()
 
 
-def measure(hidden: tuple[int, ...], optimizer: SGD | Adam, devices: int, rounds: int, *, realtime: bool) -> list[str]:
+def measure(label: str, chosen: argparse.Namespace) -> list[str]:
     """One row of the table."""
-    jobs = make_jobs(hidden, optimizer, devices if hidden else 4 * devices)  # so that every run takes a while
+    hidden, optimizer = CASES[label]
+    realtime: bool = chosen.realtime
+    jobs = make_jobs(hidden, optimizer, chosen.devices if hidden else 4 * chosen.devices)  # so that a run takes a while
     few = jobs[:6]
     train_fleet(few)
     halves = Halves(jobs, realtime=realtime)
     torch_loop(few[:1], optimizer)
-    plain, alone, one, two, apart = [], [], [], [], []
-    for _ in range(rounds):
+    plain, alone, fleet, pairs = [], [], [], []
+    for _ in range(chosen.rounds):
         plain.append(seconds(lambda: torch_loop(few, optimizer), realtime=realtime)[0] / len(few))
         alone.append(seconds(lambda: single(few), realtime=realtime)[0] / len(few))
-        one.append(seconds(lambda: train_fleet(jobs), realtime=realtime))
-        two.append(seconds(lambda: train_fleet(jobs, workers=2), realtime=realtime))
-        apart.append(halves.seconds())
+        fleet.append(seconds(lambda: train_fleet(jobs), realtime=realtime)[0] / len(jobs))
+    for _ in range(chosen.pairs):
+        cpu, clock = seconds(lambda: train_fleet(jobs), realtime=realtime)
+        cpu2, clock2 = seconds(lambda: train_fleet(jobs, workers=2), realtime=realtime)
+        pairs.append((cpu2 / cpu, clock / clock2, clock / halves.seconds()))
     halves.close()
-    base, middle = min(plain), min(alone)
-    (cpu, clock), (cpu2, clock2) = ([min(values) for values in zip(*runs, strict=True)] for runs in (one, two))
-    fast = cpu / len(jobs)
+    base, middle, fast = min(plain), min(alone), min(fleet)
+    more, threads, processes = zip(*pairs, strict=True)
     return [
         f"{1 / base:.0f}",
         f"{1 / middle:.0f}",
         f"{1 / fast:.0f}",
         f"{base / middle:.1f}",
         f"{base / fast:.1f}",
-        f"{cpu2 / cpu:.2f}",
-        f"{clock / clock2:.2f}",
-        f"{clock / min(apart):.2f}",
+        f"{np.median(more):.2f}",
+        *(
+            "{1:.2f} [{0:.2f}, {2:.2f}]".format(*np.quantile(ratios, (0.25, 0.5, 0.75)))
+            for ratios in (threads, processes)
+        ),
     ]
 
 
@@ -168,6 +175,8 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--devices", type=int, default=512)
     parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--pairs", type=int, default=25)
+    parser.add_argument("--only", choices=CASES, help="one row, printed and not saved")
     parser.add_argument("--realtime", action="store_true")
     parser.add_argument("--save", type=Path)
     chosen = parser.parse_args()
@@ -183,9 +192,8 @@ def main() -> None:
         "of 2 processes",
     ]
     lines = ["| " + " | ".join(headings) + " |", "|" + "---|" * len(headings)]
-    for label, (hidden, optimizer) in CASES.items():
-        cells = measure(hidden, optimizer, chosen.devices, chosen.rounds, realtime=chosen.realtime)
-        lines.append("| " + " | ".join([label, *cells]) + " |")
+    for label in [chosen.only] if chosen.only else CASES:
+        lines.append("| " + " | ".join([label, *measure(label, chosen)]) + " |")
         print(lines[-1], flush=True)
     load = ", ".join(f"{value:.1f}" for value in os.getloadavg())
     about = f"{platform.machine()}, {os.cpu_count()} cores, load {load}, numpy {np.__version__}"
@@ -196,7 +204,8 @@ def main() -> None:
     text = "\n".join(
         [
             title,
-            f"{about}; {chosen.devices} heads (of one layer four times as many), best of {chosen.rounds} rounds.",
+            f"{about}; {chosen.devices} heads (of one layer four times as many), best of {chosen.rounds} rounds; "
+            f"two workers: medians of {chosen.pairs} pairs [quartiles].",
             note,
             "",
             *lines,
@@ -204,7 +213,7 @@ def main() -> None:
         ]
     )
     print("\n" + text)
-    if chosen.save is not None:
+    if chosen.save is not None and not chosen.only:
         chosen.save.write_text(text, encoding="utf-8")
 
 

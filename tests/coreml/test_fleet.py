@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from headway.coreml import SGD, Adam, AllowedSet, HeadLayout, MLModel, Range, initial_head, update_model
-from headway.coreml.fleet.engine import pieces, train_fleet
+from headway.coreml.fleet.engine import OneThreadEach, pieces, train_fleet
 from headway.coreml.fleet.jobs import FleetJob
 from headway.coreml.fleet.lanes import compiled
 from headway.coreml.fleet.shelf import Shelf
@@ -169,6 +169,18 @@ def test_real_sizes(tmp_path, optimizer):
     features, labels = samples(layout, 50, 1)
     jobs = [FleetJob(head, features / 8, labels)]
     assert_as_single(jobs, train_fleet(jobs), Semantics())
+
+
+@pytest.mark.parametrize("optimizer", ["sgd", "momentum"])
+def test_many_heads_of_real_size(tmp_path, optimizer):
+    """All of 64, with an activation that has no kink: the few ReLU heads that differ have a unit at zero."""
+    layout = HeadLayout(512, 10, hidden=(128,), activation="Tanh", optimizer=OPTIMIZERS[optimizer])
+    head = make_head(tmp_path, layout)
+    drawn = [samples(layout, 50, seed) for seed in range(64)]
+    jobs = [FleetJob(head, features / 8, labels) for features, labels in drawn]
+    with OneThreadEach(wanted=True) as alone:
+        alone.need()  # on busy cores two threads of BLAS wait for each other, longer than they compute
+        assert_as_single(jobs, train_fleet(jobs), Semantics())
 
 
 @pytest.mark.parametrize(("features", "hidden", "classes", "count"), [(33, (40, 17), 19, 70), (31, (), 33, 11)])

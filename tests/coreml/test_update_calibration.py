@@ -97,3 +97,11 @@ def test_files_that_are_no_results(tmp_path, content):
     with pytest.raises(RefusedError) as caught:
         read_result(path)
     assert caught.value.code == "calibration"
+
+
+def test_a_result_that_is_not_there(tmp_path, capsys):
+    assert run(["coreml", "calibrate", "read", str(tmp_path / "none.json")]) == 5
+    assert "[not_found]" in capsys.readouterr().err
+    (tmp_path / "result.json").write_text("{}")
+    nowhere = str(tmp_path / "no" / "folder.json")
+    assert run(["coreml", "calibrate", "read", str(tmp_path / "result.json"), "--out", nowhere]) == 2

@@ -1,12 +1,21 @@
 """``headway coreml``: what scripts rely on — exit codes, JSON lines, files."""
 
+import contextlib
+import io
 import json
+import tempfile
+import zipfile
+from pathlib import Path
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from headway.cli.main import run
+from headway.contract.errors import RefusedError
 from headway.coreml import HeadLayout, MLModel, initial_head, update_model
+from headway.coreml.arrays import read_arrays
 from headway.coreml.proto import encode, parse_model
 from headway.coreml.update.keys import MLModelConfiguration, MLParameterKey
 from headway.coreml.update.semantics import Semantics
@@ -142,6 +151,38 @@ def test_files_that_are_no_arrays(head, samples, tmp_path, capsys):
     assert call(capsys, "predict", head, "--inputs", tmp_path / "none", "--outputs", tmp_path / "o")[0] == 5
 
 
+def npy(shape):
+    stream = io.BytesIO()
+    np.lib.format.write_array_header_1_0(stream, {"descr": "<f8", "fortran_order": False, "shape": shape})
+    return stream.getvalue() + bytes(64)
+
+
+@pytest.mark.parametrize("shape", [(10**13,), (10**30,), (-5,), (2, 10**7, 10**7)])
+def test_arrays_that_claim_what_is_not_there(head, tmp_path, capsys, shape):
+    with zipfile.ZipFile(tmp_path / "in.npz", "w") as archive:
+        archive.writestr("features.npy", npy(shape))
+    code, _, err = call(capsys, "predict", head, "--inputs", tmp_path / "in.npz", "--outputs", tmp_path / "o")
+    assert code == 1
+    assert "[npz]" in err
+
+
+@given(st.lists(st.tuples(st.integers(0, 2**16), st.integers(0, 255)), max_size=8), st.booleans())
+@settings(max_examples=60, deadline=None)
+def test_arrays_of_damaged_bytes(changes, packed):
+    """Encrypted members, unknown methods, broken deflate streams, headers: no error but our own."""
+    stream = io.BytesIO()
+    save = np.savez_compressed if packed else np.savez
+    save(stream, features=np.arange(60, dtype=np.float32))
+    data = bytearray(stream.getvalue())
+    for place, value in changes:
+        data[place % len(data)] = value
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "in.npz"
+        path.write_bytes(data)
+        with contextlib.suppress(RefusedError):
+            read_arrays(path)
+
+
 def test_inspect(head, tmp_path, capsys):
     code, out, _ = call(capsys, "inspect", head)
     assert code == 0
@@ -157,3 +198,16 @@ def test_inspect(head, tmp_path, capsys):
     code, out, _ = call(capsys, "inspect", tmp_path / "p.mlmodel")
     assert code == 0
     assert "stage 1" in out
+
+
+def test_inspect_a_base(capsys):
+    base = Path(__file__).parents[2] / "ios_fixtures" / "models" / "base" / "base.mlpackage"
+    code, out, _ = call(capsys, "inspect", base, "--json")
+    found = json.loads(out)
+    assert code == 0
+    assert found["operations"]["linear"] > 0
+    stored = sum(row["bytes"] for row in found["weights"])
+    on_disk = next(file["bytes"] for file in found["files"] if file["path"].endswith("weight.bin"))
+    assert {"int8", "float32"} <= {row["type"] for row in found["weights"]}
+    assert 0.95 * on_disk < stored <= on_disk
+    assert "int8" in call(capsys, "inspect", base)[1]

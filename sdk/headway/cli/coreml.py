@@ -156,6 +156,8 @@ def read(
     from headway.coreml.calibration.reading import decide, read_result
     from headway.coreml.update.switches import write_semantics
 
+    if out is not None:
+        writable(out)
     semantics, decisions = decide(read_result(result))
     if as_json:
         rows = [{"switch": d.switch, "setting": d.setting, "reason": d.reason} for d in decisions]
@@ -186,6 +188,9 @@ def _show(found: dict[str, Any], indent: str) -> None:
         print_table(([layer[key] for key in columns] for layer in found["layers"]), columns)
     if "operations" in found:
         print_table(found["operations"].items(), ("operation", "count"))
+    if found.get("weights"):
+        stored = ("type", "tensors", "elements", "bytes")
+        print_table(([row[key] for key in stored] for row in found["weights"]), ("weights", *stored[1:]))
     if "training" in found:
         _show_training(found["training"])
 

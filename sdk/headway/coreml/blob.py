@@ -31,14 +31,22 @@ _MAX_REFERENCES = 100_000
 
 @dataclass(frozen=True)
 class BlobReference:
-    """One use of a weight file: its name relative to the model, the entry's offset and the expected size, in bytes.
+    """One use of a weight file: its name relative to the model, the entry's offset, and what the program expects there.
 
-    *size* is None where the program leaves a dimension open.
+    *kind* is MIL's name of the scalar type (``INT8``, ``FLOAT32``), empty where it has none; *elements* is None where
+    the program leaves a dimension open.
     """
 
     file: str
     offset: int
-    size: int | None
+    kind: str
+    elements: int | None
+
+    @property
+    def size(self) -> int | None:
+        """The expected bytes, rounded up; None when they are not known."""
+        width = re.match(r"[A-Z]+?(\d+)", self.kind)
+        return None if width is None or self.elements is None else (self.elements * int(width[1]) + 7) // 8
 
 
 def blob_references(model: Message) -> Iterator[BlobReference]:
@@ -66,29 +74,22 @@ def _reference(value: Message) -> BlobReference:
     blob = value.blobFileValue
     if not blob.fileName.startswith(_ROOT):
         raise refuse(f"The weight file name {blob.fileName!r} does not start with {_ROOT!r}.", "weights")
-    return BlobReference(blob.fileName.removeprefix(_ROOT), int(blob.offset), _byte_size(value.type))
+    return BlobReference(blob.fileName.removeprefix(_ROOT), int(blob.offset), *_tensor(value.type))
 
 
-def _byte_size(value_type: Message) -> int | None:
-    """Bytes of a tensor of *value_type*, rounded up, or None when it is not a fully known tensor."""
+def _tensor(value_type: Message) -> tuple[str, int | None]:
+    """The scalar type of a tensor and how many elements it has, None when it is not a fully known tensor."""
     if value_type.WhichOneof("type") != "tensorType":
-        return None
+        return "", None
     tensor = value_type.tensorType
+    enum = messages("MIL").DataType
+    kind = enum.Name(int(tensor.dataType)) if int(tensor.dataType) in enum.values() else ""
     elements = 1
     for dimension in tensor.dimensions:
         if dimension.WhichOneof("dimension") != "constant":
-            return None
+            return kind, None
         elements *= int(dimension.constant.size)
-    bits = _bits(int(tensor.dataType))
-    return None if bits is None else (elements * bits + 7) // 8
-
-
-def _bits(data_type: int) -> int | None:
-    enum = messages("MIL").DataType
-    if data_type not in enum.values():
-        return None
-    found = re.match(r"[A-Z]+?(\d+)", enum.Name(data_type))
-    return int(found[1]) if found else None
+    return kind, elements
 
 
 def check_blobs(model: Message, folder: PurePosixPath, files: Mapping[str, WeightFile]) -> None:

@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from headway.coreml.blob import blob_references
 from headway.coreml.description import Feature, describe
 from headway.coreml.executors import stages_of
 from headway.coreml.head import network_of
@@ -61,6 +62,7 @@ def _model(model: Message) -> dict[str, Any]:
         return found
     if description.kind == "mlProgram":
         found["operations"] = dict(Counter(_operations(model.mlProgram)).most_common())
+        found["weights"] = _weights(model)
         return found
     network = network_of(model)
     if network is not None:
@@ -85,6 +87,23 @@ def _operations(program: Message) -> Iterator[str]:
         for operation in block.operations:
             yield operation.type
             pending.extend(operation.blocks)
+
+
+def _weights(model: Message) -> list[dict[str, Any]]:
+    """What the weight files hold for *model*, by scalar type as stored, the largest first."""
+    entries = {(one.file, one.offset): one for one in blob_references(model)}.values()
+    kinds = {one.kind for one in entries}
+    alike = {kind: [one for one in entries if one.kind == kind] for kind in kinds}
+    rows = [
+        {
+            "type": kind.lower(),
+            "tensors": len(found),
+            "elements": sum(one.elements or 0 for one in found),
+            "bytes": sum(one.size or 0 for one in found),
+        }
+        for kind, found in alike.items()
+    ]
+    return sorted(rows, key=lambda row: (-row["bytes"], row["type"]))
 
 
 def _layer(layer: Message) -> dict[str, Any]:

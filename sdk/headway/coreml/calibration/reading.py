@@ -41,11 +41,15 @@ def read_result(path: Path) -> dict[str, Any]:
     """Return the readings by experiment in a phone's result file.
 
     Raises:
-        RefusedError: code ``calibration``, for a file that is none or comes from another kit.
+        RefusedError: code ``not_found``, or ``calibration`` for a file that is none or comes from another kit.
     """
     try:
         with path.open("rb") as stream:
             content = json.loads(stream.read(_MAX_BYTES).decode("utf-8"))
+    except FileNotFoundError as error:
+        raise RefusedError(
+            "not_found", f"There is no file {path.name!r}.", hint="Give a phone's result.", kind="not_found"
+        ) from error
     except (OSError, ValueError, RecursionError) as error:
         raise _bad(f"{path.name!r} cannot be read as JSON.") from error
     if not isinstance(content, dict) or not isinstance(content.get("experiments"), dict):

@@ -12,10 +12,10 @@ from typing import Any
 import numpy as np
 from numba import carray
 
-from headway.coreml.fleet.lanes import LANES, compiled, within
+from headway.coreml.fleet.lanes import LANES, brief, compiled, within
 from headway.coreml.fleet.pointwise import activate, derive
 from headway.coreml.fleet.products import combine, gather, gram, padded, products
-from headway.coreml.fleet.records import Head, Layout, Pace, Room, Rule, Samples, Trained
+from headway.coreml.fleet.records import Head, Layout, Pace, Room, Rule, Samples, Scores, Trained
 from headway.coreml.fleet.softmax import cross_entropy
 from headway.coreml.fleet.steps import ADAM, PLAIN, descend, descend_samples
 from headway.coreml.fleet.vectors import load, pointer, prefetch, splat, store
@@ -28,7 +28,7 @@ NEVER = -1e30
 """The score of a class that is only padding."""
 
 
-@compiled
+@brief
 def address(values: Any) -> int:
     """Return where the numbers of an array begin; to ask the array itself takes three times as long."""
     return values.ctypes.data  # type: ignore[no-any-return]
@@ -138,7 +138,7 @@ def train(
                 prefetch(coming, j)
             at, last = layout.blob_at[-2], part == steps - 1
             share = np.float32(1.0 / size if rule.mean else 1.0)
-            losses[epoch] = cross_entropy(
+            scores = Scores(
                 room.blobs,
                 at,
                 size,
@@ -149,8 +149,8 @@ def train(
                 room.ups,
                 room.highs,
                 room.masses,
-                last,
             )
+            losses[epoch] = cross_entropy(scores, last)
             backward(epoch * steps + part + 1, chosen, size, head, rule, layout, room)
     return finish(job, head, layout, room, trained)
 

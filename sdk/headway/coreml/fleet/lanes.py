@@ -21,6 +21,7 @@ __all__ = [
     "LANES",
     "LOOSE",
     "VECTOR",
+    "brief",
     "call",
     "compiled",
     "everywhere",
@@ -44,6 +45,11 @@ Function = TypeVar("Function", bound=Callable[..., Any])
 def compiled(function: Function) -> Function:
     """Compile *function* to machine code when it is first called, and keep that on disk where that is allowed."""
     return _compiled(function, {})
+
+
+def brief(function: Function) -> Function:
+    """As :func:`compiled`, for functions so short that to let go of Python's lock would only cost time."""
+    return _compiled(function, {"nogil": False})
 
 
 def inner(function: Function) -> Function:

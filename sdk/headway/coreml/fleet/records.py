@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple
 
-__all__ = ["Head", "Layout", "Pace", "Room", "Rule", "Samples", "Trained"]
+__all__ = ["Head", "Layout", "Pace", "Room", "Rule", "Samples", "Scores", "Trained"]
 
 Flat = Any  # a float32 array [n]; numba knows the type of every field, mypy need not
 Integers = Any  # an int64 array
@@ -66,6 +66,25 @@ class Pace(NamedTuple):
     keep: Any
     keep2: Any
     eps: Any
+
+
+class Scores(NamedTuple):
+    """The scores of a mini-batch: *many* rows of *width* in *y* from *at* on, of the samples *rows* with *labels*.
+
+    Their gradient, each sample weighing *share*, goes to the same place of *up*; the largest score and the sum of
+    exponentials of row *i* to ``4 i`` of *highs* and *masses*.
+    """
+
+    y: Flat
+    at: int
+    many: int
+    width: int
+    labels: Integers
+    rows: Integers
+    share: Any
+    up: Flat
+    highs: Flat
+    masses: Flat
 
 
 class Trained(NamedTuple):

@@ -8,50 +8,33 @@ from typing import Any
 import numpy as np
 
 from headway.coreml.fleet.lanes import LANES, within
+from headway.coreml.fleet.records import Scores
 from headway.coreml.fleet.reductions import apart, largest, largest4, total, total4
 from headway.coreml.fleet.vectors import add, divide, exponential, fma, lane, load, splat, store, subtract
 
 __all__ = ["cross_entropy"]
 
-Flat = Any  # a float32 array [n]; numba knows the type of every argument, mypy need not
-
 
 @within
-def cross_entropy(
-    y: Flat,
-    at: int,
-    count: int,
-    width: int,
-    labels: Any,
-    rows: Any,
-    share: Any,
-    up: Flat,
-    highs: Flat,
-    masses: Flat,
-    wanted: bool,
-) -> Any:
-    """Write the gradient by the scores *y*, each sample weighing *share*, at the same place of *up*;
-    return the loss where it is *wanted*.
-
-    *highs* and *masses* get the largest score and the sum of exponentials of sample *i* at ``4 i``.
-    """
-    if width == LANES:
-        narrow(y, at, count, labels, rows, share, up, highs, masses)
+def cross_entropy(scores: Scores, wanted: bool) -> Any:
+    """Write the gradient by the *scores*; return the loss where it is *wanted*."""
+    if scores.width == LANES:
+        narrow(scores)
     else:
-        wide(y, at, count, width, labels, rows, share, up, highs, masses)
+        wide(scores)
     loss = np.float32(0)
     if wanted:
-        for i in range(count):
-            score = y[at + i * width + labels[rows[i]]]
-            loss += share * (np.float32(math.log(masses[4 * i])) - (score - highs[4 * i]))
+        for i in range(scores.many):
+            score = scores.y[scores.at + i * scores.width + scores.labels[scores.rows[i]]]
+            loss += scores.share * (np.float32(math.log(scores.masses[4 * i])) - (score - scores.highs[4 * i]))
     return loss
 
 
 @within
-def narrow(
-    y: Flat, at: int, count: int, labels: Any, rows: Any, share: Any, up: Flat, highs: Flat, masses: Flat
-) -> None:
+def narrow(scores: Scores) -> None:
     """Samples whose scores are one vector: four at a time, the last again where four do not go in."""
+    y, up, at, count, share = scores.y, scores.up, scores.at, scores.many, scores.share
+    labels, rows = scores.labels, scores.rows
     for block in range(0, count, 4):
         i = max(0, min(block, count - 4))
         i1, i2, i3 = min(i + 1, count), min(i + 2, count), min(i + 3, count)
@@ -68,26 +51,16 @@ def narrow(
         store(up, t1, fma(b, scale[1], lane(labels[rows[i1]], -share)))
         store(up, t2, fma(c, scale[2], lane(labels[rows[i2]], -share)))
         store(up, t3, fma(d, scale[3], lane(labels[rows[i3]], -share)))
-        store(highs, 4 * i, high)
-        store(masses, 4 * i, mass)
+        store(scores.highs, 4 * i, high)
+        store(scores.masses, 4 * i, mass)
 
 
 @within
-def wide(
-    y: Flat,
-    at: int,
-    count: int,
-    width: int,
-    labels: Any,
-    rows: Any,
-    share: Any,
-    up: Flat,
-    highs: Flat,
-    masses: Flat,
-) -> None:
+def wide(scores: Scores) -> None:
     """Samples of any number of scores, one after the other."""
-    for i in range(count):
-        t = at + i * width
+    y, up, width, share = scores.y, scores.up, scores.width, scores.share
+    for i in range(scores.many):
+        t = scores.at + i * width
         high = largest(load(y, t))
         for j in range(t + LANES, t + width, LANES):
             high = max(high, largest(load(y, j)))
@@ -97,7 +70,7 @@ def wide(
             store(up, j, e)
             mass = add(mass, e)
         whole = total(mass)
-        scale, label = splat(share / whole), t + labels[rows[i]]
+        scale, label = splat(share / whole), t + scores.labels[scores.rows[i]]
         for j in range(t, t + width, LANES):
             store(up, j, fma(load(up, j), scale, lane(label - j, -share)))
-        highs[4 * i], masses[4 * i] = high, whole
+        scores.highs[4 * i], scores.masses[4 * i] = high, whole

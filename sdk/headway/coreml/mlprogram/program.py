@@ -87,28 +87,39 @@ def compile_program(source: Package | Path | str, options: ProgramOptions | None
     :class:`RefusedError` for a package that is damaged or not an ML Program.
     """
     options = options or ProgramOptions()
-    package = source if isinstance(source, Package) else read_package(source)
     if options.use_cache:
         try:
-            return _from_cache(package, options)
+            return _from_cache(source, options)
         except OSError:  # no place for a cache, or no room in it: the program itself may still run
             pass
     with tempfile.TemporaryDirectory(prefix="headway-coreml-") as name:
         folder = Path(name)
-        _build(package, options, folder)
+        _build(_read(source), options, folder)
         return Program(folder, options)  # ONNX Runtime has mapped the files: they may go
 
 
-def _from_cache(package: Package, options: ProgramOptions) -> Program:
-    key = f"{COMPILER_VERSION}|{ort.__version__}|{options.key}|{package.digest}"
-    root = options.cache_dir or default_cache_dir()
-    folder = cached(root, key, lambda new: _build(package, options, new))
+def _from_cache(source: Package | Path | str, options: ProgramOptions) -> Program:
+    folder = _folder(source, options)
     try:
         return Program(folder, options)
     except (DamagedArtefact, IncompatibleError):
         # Either the entry was damaged on disk or the program really is not executable: a fresh build tells.
         shutil.rmtree(folder, ignore_errors=True)
-        return Program(cached(root, key, lambda new: _build(package, options, new)), options)
+        return Program(_folder(source, options), options)
+
+
+def _folder(source: Package | Path | str, options: ProgramOptions) -> Path:
+    """Return the cached artefact of *source*, built where it is not there yet.
+
+    The parsed package of a path is given up on return: it would take megabytes beside the session.
+    """
+    package = _read(source)
+    key = f"{COMPILER_VERSION}|{ort.__version__}|{options.key}|{package.digest}"
+    return cached(options.cache_dir or default_cache_dir(), key, lambda new: _build(package, options, new))
+
+
+def _read(source: Package | Path | str) -> Package:
+    return source if isinstance(source, Package) else read_package(source)
 
 
 def _build(package: Package, options: ProgramOptions, folder: Path) -> None:
