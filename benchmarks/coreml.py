@@ -15,7 +15,6 @@ import contextlib
 import io
 import os
 import platform
-import subprocess
 import sys
 import tempfile
 import time
@@ -182,31 +181,6 @@ def measure(runs: dict[str, Run], length: int, batch: int, rounds: int, clock: C
     return Row(length, batch, {name: 1e3 * seconds / batch for name, seconds in best.items()})
 
 
-MEMORY_PROBE = """
-import re, sys
-import numpy as np
-from pathlib import Path
-import onnxruntime
-from headway.coreml.mlprogram import ProgramOptions, compile_program
-def peak():
-    return re.search(r"VmHWM:\\s*(\\d+)", Path("/proc/self/status").read_text())[1]
-before = peak()
-options = ProgramOptions(compute="int8", threads=1, cache_dir=Path(sys.argv[2]))
-program = compile_program(sys.argv[1], options)
-ids = np.ones((1, program.inputs[0].shape[1]), np.int32)
-program.predict({"input_ids": ids, "attention_mask": ids})
-print(before, peak())
-"""
-
-
-def memory(package: Path, cache: Path) -> tuple[float, float]:
-    """Peak resident MB of a fresh process in the int8 mode: after imports alone, and after one text."""
-    command = [sys.executable, "-c", MEMORY_PROBE, str(package), str(cache)]
-    done = subprocess.run(command, capture_output=True, text=True, check=True)
-    before, after = done.stdout.split()
-    return int(before) / 1024, int(after) / 1024
-
-
 def table(rows: list[Row], options: argparse.Namespace, notes: list[str]) -> str:
     """The results as Markdown."""
     names = list(rows[0].ms)
@@ -269,14 +243,6 @@ def main() -> None:
                 rounds = options.rounds if batch == 1 else max(4, options.rounds // 2)  # two were too few to tell
                 rows.append(measure(runs, length, batch, rounds, clock))
                 print(rows[-1], file=sys.stderr)
-        package = folder / f"int8-{rows[0].length}.mlpackage"
-        size = sum(f.stat().st_size for f in package.rglob("*") if f.is_file()) / 2**20
-        for label, cache in (("compiled anew", folder / "cold"), ("from the cache", folder / "cold")):
-            before, after = memory(package, cache)
-            notes.append(
-                f"int8 package of {size:.1f} MB, {label}: peak {after:.0f} MB, of which {before:.0f} MB are the "
-                f"interpreter and its libraries; {(after - before) / size:.2f} × the package on top of them"
-            )
     text = table(rows, options, notes)
     print(text)
     if options.write:
