@@ -20,6 +20,7 @@ from headway.device.bundle import AppConfig, write_bundle
 from headway.publisher.rotations import post_targets
 from headway.trust.ceremony import admit
 from headway.trust.client import utc_now
+from headway.trust.keys import KeyFolder
 from headway_server.app import create_app, make_ports
 from headway_server.catalog import tokens
 from headway_server.db.engine import SqlDatabase
@@ -199,6 +200,36 @@ def test_a_publishers_key_is_taken_out_beside_another(shop, capsys, base, heads)
     assert f"headway heads revoke topic@1 --base-id {BASE_ID}" in said.out
     roles = {row["role"]: row for row in told(capsys, "keys", "show")["roles"]}
     assert [key["name"] for key in roles["bases"]["keys"]] == ["second"]
+
+
+def test_a_publisher_comes_and_goes_and_keys_change_by_file_exchange(shop, capsys):
+    run(["keys", "create", "--base-id", BASE_ID])
+    keyids = {name: KeyFolder(Path("keys")).load(name).public.keyid for name in ("publisher", "targets-1")}
+    assert run(["keys", "make", "second", "--out", "second.public", "--keys", "elsewhere"]) == 0
+    assert run(["keys", "make", "second", "--out", "again.public", "--keys", "elsewhere"]) == 0
+    assert Path("second.public").read_bytes() == Path("again.public").read_bytes()
+    assert run(["keys", "admit", "second.public", "--beside", keyids["publisher"]]) == 0
+    (Path("elsewhere") / "second.pem").rename("keys/second.pem")
+    assert run(["keys", "revoke", keyids["publisher"]]) == 0
+    assert run(["keys", "make", "new", "--out", "new.public", "--keys", "elsewhere"]) == 0
+    replaced = f"{keyids['targets-1']}=new.public"
+    request = ["keys", "request", "root", "--out", "r"]
+    assert run(["keys", "request", "targets", "--out", "t", "--threshold", f"heads-{BASE_ID}=1", "--online"]) == 0
+    for name in ("targets-2", "targets-3"):
+        assert run(["keys", "sign", "t", "--key", name, "--out", name]) == 0
+    assert run(["keys", "merge", "t", "targets-2", "targets-3"]) == 0
+    assert run([*request, "--replace", replaced, "--threshold", "root=3", "--online"]) == 0
+    for name in ("root-1", "root-2", "root-3"):
+        assert run(["keys", "sign", "r", "--key", name, "--out", name]) == 0
+    assert run(["keys", "merge", "r", "root-1", "root-2", "root-3"]) == 0
+    capsys.readouterr()
+    roles = {row["role"]: row for row in told(capsys, "keys", "show")["roles"]}
+    assert (roles["root"]["threshold"], roles["root"]["version"]) == (3, 2)
+    assert keyids["targets-1"] not in {key["keyid"] for key in roles["targets"]["keys"]}
+    assert [key["name"] for key in roles["bases"]["keys"]] == ["second"]
+    assert run([*request, "--replace", "x"]) == 2
+    assert run([*request, "--threshold", "root=many"]) == 2
+    assert run([*request, "--threshold", "bases=2"]) == 5
 
 
 def test_one_signature_of_two_is_not_enough(shop, capsys):

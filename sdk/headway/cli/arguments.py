@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from pathlib import Path
 
 from headway.contract.errors import RefusedError
@@ -68,6 +69,34 @@ def stage_of(text: str) -> dict[str, int]:
             hint="Write PERCENT:SOAK_SECONDS:MIN_CONFIRMED, for example 5:86400:20.",
         ) from error
     return {"permyriad": permyriad(share), **stage}
+
+
+def pairs(given: Iterable[str], option: str, form: str) -> dict[str, str]:
+    """``left=right`` of each value of an option that may be repeated.
+
+    Raises:
+        BadArgument: code ``bad_pair``.
+    """
+    found = {}
+    for text in given:
+        left, equals, right = text.partition("=")
+        if not (left and equals and right):
+            raise BadArgument("bad_pair", f"{text!r} is not what {option} takes.", hint=f"Write {option} {form}.")
+        found[left] = right
+    return found
+
+
+def thresholds(given: Iterable[str]) -> dict[str, int]:
+    """``targets=3`` of each value of ``--threshold``.
+
+    Raises:
+        BadArgument: code ``bad_pair``.
+    """
+    found = pairs(given, "--threshold", "ROLE=N")
+    for role, count in found.items():
+        if not (count.isascii() and count.isdigit() and 1 <= int(count) <= 99):
+            raise BadArgument("bad_pair", f"{role} cannot need {count!r} signatures.", hint="Write --threshold ROLE=N.")
+    return {role: int(count) for role, count in found.items()}
 
 
 def writable(path: Path) -> Path:

@@ -8,13 +8,16 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from headway.cli.arguments import pairs, thresholds
 from headway.cli.files import read_as, write_file
 from headway.cli.options import AsJson, There, reaching
 from headway.cli.output import note, print_json, print_table
+from headway.contract.digests import canonical_json
 
 if TYPE_CHECKING:
     from headway.publisher.registry import Registry
     from headway.publisher.vouched import Vouched
+    from headway.trust.keys import PublicKey
 
 app = typer.Typer(help="Create and care for an app's signing keys.", no_args_is_help=True, add_completion=False)
 
@@ -103,6 +106,13 @@ def rotate(
     note("If it was stolen: `headway keys signed KEYID` lists what it vouched for, which devices keep until told.")
 
 
+def _public_key(data: bytes) -> PublicKey:
+    from headway.contract.parsing import decode
+    from headway.trust.keys import PublicKey
+
+    return PublicKey.from_json(decode(data, "public key"))
+
+
 @app.command("rotate-online")
 @reaching("keys")
 def rotate_online(there: There) -> None:
@@ -112,6 +122,36 @@ def rotate_online(there: There) -> None:
     with there.registry() as registry:
         rotate_online_keys(registry, there.keys())
     note("Root and targets name new online keys; what the old ones sign is worthless from now on.")
+
+
+@app.command()
+@reaching("keys", without=("app", "url", "token"))
+def make(
+    there: There,
+    name: Annotated[str, typer.Argument(help="What to call the key here.")],
+    out: Annotated[Path, typer.Option("--out", help="Where to write its public half.")],
+) -> None:
+    """Make a key on this machine, or find it, and write its public half for whoever puts it into a role."""
+    keys = there.keys()
+    key = keys.load(name) if name in keys.names() else keys.create(name)
+    write_file(out, canonical_json(key.public.to_json(), document="public key"))
+    note(f"Wrote {out}: the public half of {name} ({key.public.keyid[:12]}…). The key stays in {keys.folder}.")
+
+
+@app.command()
+@reaching("keys")
+def admit(
+    there: There,
+    public: Annotated[Path, typer.Argument(metavar="FILE", help="A public key that `headway keys make` wrote.")],
+    beside: Annotated[str, typer.Option("--beside", help="The id of a publisher's key: the new one may what it may.")],
+) -> None:
+    """Let another publisher sign wherever one may already."""
+    from headway.publisher.rotations import admit_key
+
+    key = read_as(public, _public_key)
+    with there.registry() as registry:
+        signed = admit_key(registry, there.keys(), key, beside)
+    note(f"{key.keyid[:12]}… may sign from version {signed.version} of targets on.")
 
 
 @app.command()
@@ -241,13 +281,23 @@ def request(
     there: There,
     role: Role,
     out: Annotated[Path, typer.Option("--out", help="Where to write the request.")],
+    replace: Annotated[
+        list[str], typer.Option("--replace", metavar="KEYID=FILE", help="Put a public key into an old one's place.")
+    ] = (),  # type: ignore[assignment]
+    count: Annotated[
+        list[str], typer.Option("--threshold", metavar="ROLE=N", help="How many signatures a role needs.")
+    ] = (),  # type: ignore[assignment]
+    online: Annotated[bool, typer.Option("--online", help="Name new online keys, which the registry makes.")] = False,
 ) -> None:
-    """Write a role's renewal as a signing request, for holders who never see a network."""
-    from headway.publisher.ceremonies import renewal_request
+    """Write a role's next version as a signing request, for holders who never see a network."""
+    from headway.publisher.requests import Asked, signing_request
     from headway.trust.offline import describe
 
+    new_keys = pairs(replace, "--replace", "KEYID=FILE")
+    replaced = {keyid: read_as(Path(file), _public_key) for keyid, file in new_keys.items()}
+    changes = Asked(replaced, thresholds(count), online)
     with there.registry() as registry:
-        asked = renewal_request(registry, role)
+        asked = signing_request(registry, role, changes)
     write_file(out, asked.to_bytes())
     note(f"Wrote {out}: {describe(asked)}")
 

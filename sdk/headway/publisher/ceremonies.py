@@ -1,7 +1,7 @@
 """Ceremonies against a registry: create an app, add a base, renew a role, see who holds what.
 
 A ceremony that was cut off is finished by running it again. Whoever runs these needs enough offline keys at hand;
-where they lie in several hands, use file exchange (:mod:`headway.trust.offline`). Replacing keys is in
+where they lie in several hands, use file exchange (:mod:`headway.publisher.requests`). Replacing keys is in
 :mod:`headway.publisher.rotations`.
 """
 
@@ -19,13 +19,12 @@ from headway.publisher.registry import Registry
 from headway.publisher.rotations import Now, post_root, post_targets
 from headway.publisher.signing import SignedRole, post_edit, renew_role
 from headway.trust.bins import HeadRoles, base_of_heads
-from headway.trust.ceremony import RootChange, add_base, holders, next_root, root_holders
+from headway.trust.ceremony import RootChange, add_base, holders, root_holders
 from headway.trust.client import utc_now
 from headway.trust.keys import KeyFolder, Signer, SigningKey
-from headway.trust.offline import SigningRequest
 from headway.trust.online import OnlineKeys
 from headway.trust.repository import ROOT, TARGETS, Holders, TrustFiles, TrustPlan, create_trust
-from headway.trust.roles import BASES, edit, heads_role, sign_heads
+from headway.trust.roles import BASES, heads_role, sign_heads
 from headway.trust.storage import FolderStorage
 from headway.trust.wire import facts
 
@@ -135,13 +134,6 @@ def renew_any(registry: Registry, keys: KeyFolder, role: str, *, now: Now = utc_
     if base_id is not None and role == heads_role(base_id):
         return renew_heads(registry, base_id, keys.all(), now())
     return renew_role(registry, role, keys.all(), now())
-
-
-def renewal_request(registry: Registry, role: str, *, now: Now = utc_now) -> SigningRequest:
-    """A role's next version, unchanged and unsigned, for signing by file exchange."""
-    current = registry.role(role)
-    data = next_root(current, RootChange(), now=now()) if role == ROOT else edit(current, role, now=now())
-    return SigningRequest(registry.app, role, data)
 
 
 def status(registry: Registry, keys: KeyFolder) -> tuple[RoleStatus, ...]:

@@ -77,6 +77,16 @@ def revoke_key(registry: Registry, keys: KeyFolder, keyid: str, *, now: Now = ut
     return post_targets(registry, expel(registry.role(TARGETS), keyid, now=now()), keys.all(), ahead=held, now=now)
 
 
+def admit_key(registry: Registry, keys: KeyFolder, new: PublicKey, beside: str, *, now: Now = utc_now) -> SignedRole:
+    """Let another publisher's key sign wherever the key ``beside`` may; nothing that is signed has to change.
+
+    Raises:
+        RefusedError: codes ``no_such_key``, ``threshold_not_met``.
+    """
+    draft = admit(registry.role(TARGETS), new, beside=beside, now=now())
+    return post_targets(registry, draft, keys.all(), now=now)
+
+
 def change_threshold(
     registry: Registry, keys: KeyFolder, role: str, threshold: int, *, now: Now = utc_now
 ) -> SignedRole:
