@@ -59,12 +59,7 @@ def base_card(config: RunConfig, facts: Facts) -> dict[str, Any]:
             "config": asdict(config.lexicon),
             **{k: v for k, v in facts["lexicon"].items() if k not in _LEFT_OUT},
         },
-        "initialisation": (
-            "Word embeddings are the fine-tuned teacher's, projected onto their "
-            f"{config.student.embedding} leading principal directions "
-            f"({100 * facts['distil-general']['embedding_variance_kept']:.1f} % of the variance by use in the "
-            "training texts); all other weights start at random from the seed."
-        ),
+        "initialisation": _initialisation(config, facts["distil-general"]),
         "figures": {
             "set": f"{_titles(config)}, test split; accuracy with Wilson 95 % interval",
             "teacher": found["teacher"],
@@ -83,6 +78,17 @@ def base_card(config: RunConfig, facts: Facts) -> dict[str, Any]:
         "training": _training(config, facts),
         "made_with": facts["export-base"]["made_with"],
     }
+
+
+def _initialisation(config: RunConfig, found: Mapping[str, Any]) -> str:
+    if "weights_of_a_checkpoint" in found:
+        return f"The encoder starts as a checkpoint of MobileBERT: {found['weights_of_a_checkpoint']} weights of it."
+    return (
+        "Word embeddings are the fine-tuned teacher's, projected onto their "
+        f"{config.student.embedding} leading principal directions "
+        f"({100 * found['embedding_variance_kept']:.1f} % of the variance by use in the "
+        "training texts); all other weights start at random from the seed."
+    )
 
 
 def head_card(config: RunConfig, of: SetConfig, head: HeadConfig, facts: Facts) -> dict[str, Any]:

@@ -28,6 +28,7 @@ from headway_trainer.distributed import device
 from headway_trainer.files import write_text
 from headway_trainer.gate import DeviceReport, Waiver
 from headway_trainer.models.student import Student
+from headway_trainer.models.student_start import start_from
 from headway_trainer.models.teacher import Teacher
 from headway_trainer.models.teacher_check import check_teacher
 
@@ -38,6 +39,7 @@ class Places:
 
     `corpora` holds the unlabelled files, `data` the labelled ones if they are not beside the configuration. `waivers`
     are the gate's lines that the person who started the run accepts as they are, `report` what a phone measured.
+    `student` is a checkpoint that the student begins as, a folder or hub id; without it, it begins with fresh weights.
     """
 
     config_folder: Path
@@ -48,6 +50,7 @@ class Places:
     waivers: tuple[Waiver, ...] = ()
     report: DeviceReport | None = None
     data: Path | None = None
+    student: str | None = None
 
 
 class Run:
@@ -174,9 +177,14 @@ class Run:
         source = self.source_tokenizer.tokens
         teacher = Teacher(self.places.teacher, self.classes, dropout, len(source))
         if len(self.tokenizer.tokens) < len(source):
-            places = {token: index for index, token in enumerate(source)}
-            teacher.keep_tokens([places[token] for token in self.tokenizer.tokens])
+            teacher.keep_tokens(self.kept_tokens)
         return teacher.to(device())
+
+    @property
+    def kept_tokens(self) -> list[int]:
+        """The ids in the whole vocabulary of the tokens that the run keeps, in the order of its own."""
+        places = {token: index for index, token in enumerate(self.source_tokenizer.tokens)}
+        return [places[token] for token in self.tokenizer.tokens]
 
     def tuned_teacher(self) -> Teacher:
         """Return the fine-tuned teacher."""
@@ -198,3 +206,12 @@ class Run:
         torch.manual_seed(self.student_seed)
         tokenizer = self.tokenizer
         return Student(self.config.student, self.classes, len(tokenizer.tokens), tokenizer.pad_id).to(device())
+
+    def started(self, student: Student) -> int:
+        """Give a student the checkpoint it begins as, if there is one; return how many weights it took.
+
+        Raises `RefusedError` (`train.student`).
+        """
+        if self.places.student is None:
+            return 0
+        return start_from(student, self.places.student, len(self.source_tokenizer.tokens), self.kept_tokens)

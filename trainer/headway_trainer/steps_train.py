@@ -29,6 +29,7 @@ from headway_trainer.finetune import logits as teacher_logits
 from headway_trainer.matching import Matching, points
 from headway_trainer.models.ngram import cross_fitted, fitted_on, mixed
 from headway_trainer.models.student import Student, initialise_embeddings
+from headway_trainer.models.teacher import Teacher
 from headway_trainer.run import Run
 
 
@@ -37,6 +38,7 @@ def prepare(run: Run) -> dict[str, Any]:
     for of in run.sets:
         checks.check_splits(of.splits, of.config.labels, of.config.label_titles)
     run.check_teacher()
+    run.started(run.new_student())
     unlabelled = {lines.name: {"digest": lines.digest, "lines": len(lines.texts)} for lines in run.unlabelled}
     return {**by_set(run.sets, partial(_counted, run)), "unlabelled": unlabelled, "tokenizer": run.tokenizer.digest}
 
@@ -87,16 +89,25 @@ def second_opinion(run: Run) -> dict[str, Any]:
 
 
 def general(run: Run) -> dict[str, Any]:
-    """Initialise the student from the teacher's embeddings and distil on unlabelled text."""
+    """Start the student from its checkpoint or the teacher's embeddings, and distil on unlabelled text."""
     student = run.new_student()
     tutor = run.tuned_teacher()
     ids = _general_ids(run)
-    used = torch.bincount(torch.tensor(list(chain.from_iterable(ids))), minlength=len(run.tokenizer.tokens))
-    table = tutor.encoder.get_input_embeddings().weight.detach()
-    kept = initialise_embeddings(student, table, used.to(table.device), run.tokenizer.pad_id)
+    taken = run.started(student)
+    first = (
+        {"weights_of_a_checkpoint": taken}
+        if taken
+        else {"embedding_variance_kept": _embedded(run, student, tutor, ids)}
+    )
     path = run.folder("distil-general") / "model.pt"
     _, facts = distil_general(tutor, student, ids, run.config.general, run.student_seed, run.tokenizer.pad_id, path)
-    return {"embedding_variance_kept": kept, **facts}
+    return {**first, **facts}
+
+
+def _embedded(run: Run, student: Student, tutor: Teacher, ids: list[list[int]]) -> float:
+    used = torch.bincount(torch.tensor(list(chain.from_iterable(ids))), minlength=len(run.tokenizer.tokens))
+    table = tutor.encoder.get_input_embeddings().weight.detach()
+    return initialise_embeddings(student, table, used.to(table.device), run.tokenizer.pad_id)
 
 
 def _general_ids(run: Run) -> list[list[int]]:

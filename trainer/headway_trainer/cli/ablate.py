@@ -32,6 +32,10 @@ def ablate(
         str | None, typer.Option(help="Seeds of the student, separated by commas; each variant is run with each.")
     ] = None,
     teacher: Annotated[str, typer.Option(help="Folder or hub id of the teacher.")] = "bert-base-chinese",
+    student: Annotated[
+        str | None,
+        typer.Option(help="Folder or hub id of a MobileBERT that the student begins as; none: fresh weights."),
+    ] = None,
     corpora: Annotated[Path | None, typer.Option(help="Folder of the unlabelled corpora.")] = None,
     data: Annotated[Path | None, typer.Option(help="Folder of the labelled files, if not the configuration's.")] = None,
     by: Annotated[
@@ -60,7 +64,7 @@ def ablate(
 
     held = read_config(config)
     wanted = chosen(held, variant or (), read_variants(variants) if variants else {}, UNTIL[by.value])
-    places = Places(config.resolve().parent, run_folder, teacher, corpora, threads, data=data)
+    places = Places(config.resolve().parent, run_folder, teacher, corpora, threads, data=data, student=student)
     try:
         made = Study(held, places, wanted, asked, by.value).run()
     except KeyboardInterrupt:

@@ -49,6 +49,10 @@ def train(
     config: Annotated[Path, typer.Argument(help="The run's TOML file.", exists=True, dir_okay=False)],
     teacher: Annotated[str, typer.Option(help="Folder or hub id of the teacher.")] = "bert-base-chinese",
     run_folder: Annotated[Path, typer.Option("--run", help="Where the run lives.")] = Path("runs/train"),
+    student: Annotated[
+        str | None,
+        typer.Option(help="Folder or hub id of a MobileBERT that the student begins as; none: fresh weights."),
+    ] = None,
     corpora: Annotated[Path | None, typer.Option(help="Folder of the unlabelled corpora.")] = None,
     data: Annotated[Path | None, typer.Option(help="Folder of the labelled files, if not the configuration's.")] = None,
     steps: Annotated[
@@ -79,7 +83,7 @@ def train(
     from headway_trainer.pipeline import run_steps
     from headway_trainer.run import Places, Run
 
-    places = Places(config.resolve().parent, run_folder, teacher, corpora, threads, waivers, report, data)
+    places = Places(config.resolve().parent, run_folder, teacher, corpora, threads, waivers, report, data, student)
     try:
         facts = run_steps(Run(read_config(config), places), chosen)
     except KeyboardInterrupt:
