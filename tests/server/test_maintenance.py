@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import io
 import sqlite3
 import stat
+import tarfile
 from pathlib import Path
 
 import pytest
@@ -195,6 +197,32 @@ def test_a_backup_that_was_cut_off(tmp_path: Path) -> None:
     with pytest.raises(RefusedError, match="damaged"):
         restore(Settings(data_dir=tmp_path / "d"), tmp_path / "cut.tar")
     assert sorted(path.name for path in tmp_path.iterdir()) == ["cut.tar", "data", "whole.tar"]
+
+
+@pytest.mark.parametrize(
+    "entries",
+    [
+        [("../out", tarfile.REGTYPE)],
+        [("/out", tarfile.REGTYPE)],
+        [("keys", tarfile.SYMTYPE), ("keys/out", tarfile.REGTYPE)],
+        [("keys", tarfile.LNKTYPE)],
+        [("keys", tarfile.FIFOTYPE)],
+        [("keys", tarfile.REGTYPE), ("keys/server.key", tarfile.REGTYPE)],
+        [("keys", tarfile.DIRTYPE), ("keys", tarfile.REGTYPE)],
+    ],
+)
+def test_a_backup_that_leads_elsewhere(entries: list[tuple[str, bytes]], tmp_path: Path) -> None:
+    with tarfile.open(tmp_path / "odd.tar", "w") as archive:
+        note = tarfile.TarInfo("VERSION")
+        note.size = len("headway-backup-1")
+        archive.addfile(note, io.BytesIO(b"headway-backup-1"))
+        for name, kind in entries:
+            entry = tarfile.TarInfo(name)
+            entry.type, entry.linkname = kind, str(tmp_path)
+            archive.addfile(entry)
+    with pytest.raises(RefusedError, match="damaged"):
+        restore(Settings(data_dir=tmp_path / "d"), tmp_path / "odd.tar")
+    assert [path.name for path in tmp_path.iterdir()] == ["odd.tar"]
 
 
 def test_a_backup_that_cannot_be_finished_leaves_no_file(tmp_path: Path) -> None:

@@ -12,7 +12,7 @@ import shutil
 import sqlite3
 import tarfile
 import tempfile
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import IO
 
 from headway.contract.errors import RefusedError
@@ -21,6 +21,7 @@ from headway_server.settings import Settings
 _DATABASE = "headway.db"
 _FOLDERS = ("keys", "public")
 _VERSION = "headway-backup-1"
+_IN_THE_WAY = (FileExistsError, IsADirectoryError, NotADirectoryError)  # one name as a file and as a folder
 
 
 def backup(settings: Settings, target: Path) -> int:
@@ -83,7 +84,7 @@ def restore(settings: Settings, source: Path) -> None:
     try:
         _unpack(source, scratch)
         scratch.rename(target)
-    except (tarfile.TarError, EOFError, UnicodeDecodeError) as error:
+    except (tarfile.TarError, EOFError, UnicodeDecodeError, *_IN_THE_WAY) as error:
         raise RefusedError(
             "not_a_backup",
             f"{source} is no backup of this server, or a damaged one.",
@@ -99,10 +100,26 @@ def _unpack(source: Path, folder: Path) -> None:
         content = archive.extractfile(first) if first is not None and first.name == "VERSION" else None
         if content is None or content.read().decode() != _VERSION:
             raise tarfile.TarError("no version")
-        archive.extractall(folder, filter="data")
+        for entry in archive:
+            _unpack_entry(archive, entry, folder)
     (folder / "VERSION").unlink(missing_ok=True)
     for key in [*(folder / "keys").glob("*/*.pem"), *(folder / "keys").glob("server.key")]:
         key.chmod(0o600)
+
+
+def _unpack_entry(archive: tarfile.TarFile, entry: tarfile.TarInfo, folder: Path) -> None:
+    """Plain files and folders inside ``folder``, and nothing else; Python before 3.11.4 has no filter for that."""
+    name = PurePosixPath(entry.name)
+    if name.is_absolute() or ".." in name.parts or not (entry.isfile() or entry.isdir()):
+        raise tarfile.TarError("no plain file, or one outside")
+    target = folder / name
+    (target if entry.isdir() else target.parent).mkdir(parents=True, exist_ok=True)
+    content = archive.extractfile(entry)
+    if content is not None:
+        with content, target.open("wb") as file:
+            shutil.copyfileobj(content, file)
+        target.chmod(entry.mode & 0o755 | 0o600)
+        os.utime(target, (entry.mtime, entry.mtime))
 
 
 def _copy_database(source: Path, copy: Path) -> None:
