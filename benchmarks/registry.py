@@ -26,7 +26,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import httpx2
-from registry_load import MANY, NUMBER, Reported, Target, cpu_s, devices, family, get, measure, rss_bytes
+from registry_load import MANY, NUMBER, Kept, Target, cpu_s, devices, family, get, measure, rss_bytes
 from registry_mlflow import ALIAS, publish_headway, publish_mlflow, seed_mlflow
 from registry_servers import ROOT, Running, mlflow, nginx, postgres, registry
 from registry_table import Figures
@@ -35,8 +35,6 @@ from registry_world import add_base, add_heads, counted, reports, seed
 RESULT = ROOT / "benchmarks" / "results" / "registry.md"
 TIMESTAMP = "/apps/bench/metadata/timestamp.json"
 UPLOAD_BYTES = 20_000_000
-REPORTING = 24
-"""Connections over which devices report."""
 
 
 def main() -> None:
@@ -154,27 +152,29 @@ def upload(server: Running, folder: Path) -> tuple[float, float]:
 def outcomes(folder: Path, seconds: float, figures: Figures) -> None:
     """Report outcomes to a registry on SQLite, then to one on PostgreSQL; count what is there afterwards."""
     data = folder / "reports"
-    with registry(data, trusted_proxies="1", threads="16") as server:
-        figures.outcomes["SQLite"] = _reported(server, sqlite(data), seconds)
+    with registry(data, trusted_proxies="1") as server:
+        figures.outcomes["SQLite"] = _reported(server, sqlite(data), None, seconds)
     with postgres(folder) as found:
         if found is not None:
-            url, _ = found
-            with registry(folder / "reports-pg", trusted_proxies="1", threads="16", database_url=url) as server:
-                figures.outcomes["PostgreSQL"] = _reported(server, url, seconds)
+            url, pids = found
+            with registry(folder / "reports-pg", trusted_proxies="1", database_url=url) as server:
+                figures.outcomes["PostgreSQL"] = _reported(server, url, pids[0], seconds)
 
 
-def _reported(server: Running, url: str, seconds: float) -> tuple[Reported, float, int]:
-    """Load a registry with reports: the load, the server's processor time per device in µs, and lost events."""
+def _reported(server: Running, url: str, database: int | None, seconds: float) -> Kept:
+    """Load a registry with reports; ``database`` is the first process of a database that is not in the server."""
     seed(server.port, server.token)
     add_base(url)
     report = reports()
-    warm = devices(server.port, report, 1.0, REPORTING)
-    before = cpu_s(server.pids)
-    load = devices(server.port, report, seconds, REPORTING)
-    cpu_us = (cpu_s(server.pids) - before) / load.devices * 1e6
+    warm = devices(server.port, report, 1.0, MANY)
+    databases = [] if database is None else family(database)
+    before, before_there = cpu_s(server.pids), cpu_s(databases)
+    load = devices(server.port, report, seconds, MANY)
+    server_us = (cpu_s(server.pids) - before) / load.devices * 1e6
+    there_us = (cpu_s(databases) - before_there) / load.devices * 1e6
     rows, sums = counted(url)
     acknowledged = warm.accepted + load.accepted
-    return load, cpu_us, max(acknowledged - rows, acknowledged - sums)
+    return Kept(load, server_us, there_us if databases else None, max(acknowledged - rows, acknowledged - sums))
 
 
 def sqlite(data: Path) -> str:

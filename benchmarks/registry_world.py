@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import itertools
+import json
 import os
 import random
 import time
@@ -13,7 +14,7 @@ from typing import Any
 
 import httpx2
 
-from headway.contract.digests import Digest, digest_of
+from headway.contract.digests import digest_of
 from headway.contract.features import FeatureContract
 from headway.trust.keys import SigningKey
 from headway.trust.online import OnlineKeys
@@ -85,32 +86,19 @@ def _head(release: int) -> Any:
     )  # fmt: skip
 
 
-def reports() -> Callable[[], dict[str, object]]:
+def reports() -> Callable[[], bytes]:
     """Makes reports of one device after the other, of one to three events each, about the head in the app's bundle."""
     chance = random.Random(20_260_301)
-    head = digest_of(b"embedded")
-    numbers: Iterator[int] = itertools.count(int.from_bytes(os.urandom(12), "big"))
+    numbers: Iterator[int] = itertools.count(int.from_bytes(os.urandom(7), "big"))
+    about = {"schema": 1, "kind": "personalised", "channel": "stable", "base": PACKAGE, "name": "topic", "release": 0}
+    event = json.dumps({**about, "head": digest_of(b"embedded"), "gain": "1-5", "event": "%s"}).encode()
 
-    def event() -> dict[str, object]:
+    def report() -> bytes:
         # Random as a device's ids are: an index has no order to profit from.
-        name = f"{chance.getrandbits(64):016x}{next(numbers) & (2**64 - 1):016x}"
-        return _event(PACKAGE, head, name)
+        names = [b"%016x%016x" % (chance.getrandbits(64), next(numbers)) for _ in range(chance.randint(1, 3))]
+        return b'{"app": "bench", "events": [%s]}' % b", ".join(event % name for name in names)
 
-    return lambda: {"app": "bench", "events": [event() for _ in range(chance.randint(1, 3))]}
-
-
-def _event(base: Digest, head: Digest, name: str) -> dict[str, object]:
-    return {
-        "schema": 1,
-        "event": name,
-        "kind": "personalised",
-        "channel": "stable",
-        "base": base,
-        "name": "topic",
-        "release": 0,
-        "head": head,
-        "gain": "1-5",
-    }
+    return report
 
 
 def counted(url: str) -> tuple[int, int]:
