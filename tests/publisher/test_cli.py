@@ -97,7 +97,14 @@ def test_from_nothing_to_a_rollout(shop, capsys, base, heads):
     document = told(capsys, "channels", "show")
     assert (len(document["recalls"]), document["personalise"]) == (1, {"topic": "hold"})
     assert [r["name"] for r in told(capsys, "heads", "list")["heads"]] == ["topic"]
-    assert [r["base_id"] for r in told(capsys, "bases", "list")["bases"]] == [BASE_ID]
+    (listed,) = told(capsys, "bases", "list")["bases"]
+    assert listed["base_id"] == BASE_ID
+    for reference in (f"{BASE_ID}@1", listed["package"]):
+        asked = told(capsys, "bases", "impact", reference)
+        assert (asked["base"], asked["lost_permyriad"]) == (listed["package"], 0)
+    assert run(["bases", "impact", f"{BASE_ID}@2"]) == 1
+    assert run(["bases", "impact", f"{BASE_ID}@1"]) == 0
+    assert "Lost: no head" in capsys.readouterr().err
     for table in (
         ["heads", "list"],
         ["heads", "show", "topic@1"],

@@ -86,8 +86,9 @@ def test_impact_of_another_base(published: PublisherWorld) -> None:
     today = published.call("GET", f"/impact?base={first}").json()
     assert today["lost"] == []
     assert today["confirmations_by_base"] == {first: 1}
+    assert (today["shares_by_base"], today["lost_permyriad"]) == ({first: 10_000}, 0)
     tomorrow = published.call("GET", f"/impact?base={second}").json()
-    assert tomorrow["lost"] == ["topic"]
+    assert (tomorrow["lost"], tomorrow["lost_permyriad"]) == (["topic"], 10_000)
     assert tomorrow["heads"][0]["reasons"] == ["base_not_proven"]
     refused(published.call("GET", f"/impact?base={CONTRACT.digest}"), 404, "unknown_base")
 

@@ -10,9 +10,10 @@ import typer
 from headway.cli.aliases import make_alias_app
 from headway.cli.labels import make_label_app
 from headway.cli.options import AsJson, Builder, DryRun, There, reaching
-from headway.cli.output import print_json, print_table
+from headway.cli.output import note, print_json, print_table
 from headway.cli.publishing import UploadProgress, published_json, say_published
 from headway.cli.waiving import Waived, waivers
+from headway.contract.digests import parse_digest
 
 app = typer.Typer(help="Publish and list bases.", no_args_is_help=True, add_completion=False)
 app.add_typer(make_alias_app("base"), name="alias")
@@ -49,6 +50,31 @@ def publish(
     say_published(done)
     if as_json:
         print_json(published_json(done))
+
+
+@app.command()
+@reaching()
+def impact(
+    there: There,
+    reference: Annotated[str, typer.Argument(metavar="BASE_ID@VERSION|DIGEST", help="The base that the app may ship.")],
+    as_json: AsJson = False,
+) -> None:
+    """If the app ships this base: which heads run on it, which are lost, and for which share of devices."""
+    with there.registry() as registry:
+        records = registry.bases()
+        named = {f"{r['base_id']}@{r['version']}": r["package"] for r in records}
+        found = registry.impact(named.get(reference) or parse_digest(reference, document="base reference"))
+    if as_json:
+        print_json({"schema": 1, **found})
+        return
+    heads = [(f"{h['name']}@{h['release']}", ", ".join(h["reasons"]) or "runs") for h in found["heads"]]
+    print_table(heads, ("head", "on this base"))
+    names = {digest: name for name, digest in named.items()}
+    shares = [(names.get(base, base), f"{share / 100:.2f} %") for base, share in found["shares_by_base"].items()]
+    typer.echo("")
+    print_table(shares, ("devices are on", "share"))
+    lost = ", ".join(found["lost"]) or "no head"
+    note(f"Lost: {lost}; {found['lost_permyriad'] / 100:.2f} % of what devices confirmed.")
 
 
 @app.command("list")

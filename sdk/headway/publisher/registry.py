@@ -252,6 +252,12 @@ class Registry(Delivery):
         path = self._path("proofs", "runs")
         return self._api.send("POST", path, body=body, repeatable=False, timeout_s=RERUN_S).json()
 
+    def impact(self, base: str) -> Json:
+        """If the app shipped the base of this digest: ``heads`` that run on it, names that are ``lost``, and shares of
+        devices, estimated from what they confirmed.
+        """
+        return self._get(f"impact?base={base}")
+
     def audit(self, *, limit: int = 100) -> list[Json]:
         """What was changed, newest first."""
         return list(self._get(f"audit?limit={int(limit)}").get("events", []))

@@ -69,7 +69,14 @@ def get_impact(path: s.AppPath, query: s.BaseQuery) -> Response:
         {"base_id": h.base_id, "name": h.name, "release": h.release, "reasons": list(h.reasons)} for h in found.heads
     ]
     return answer(
-        {"base": found.base, "heads": heads, "lost": list(found.lost), "confirmations_by_base": found.reports_by_base}
+        {
+            "base": found.base,
+            "heads": heads,
+            "lost": list(found.lost),
+            "lost_permyriad": found.lost_permyriad,
+            "confirmations_by_base": found.reports_by_base,
+            "shares_by_base": found.shares_by_base,
+        }
     )
 
 
