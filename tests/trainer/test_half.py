@@ -16,7 +16,8 @@ from headway.coreml.mlprogram import ProgramOptions, compile_program
 from headway.coreml.package import read_package
 from headway_trainer.export.base import converted, export_base
 from headway_trainer.export.half import student_for_half
-from headway_trainer.models.lexicon import UNUSED, Lexicon
+from headway_trainer.models.lexicon import Area, Lexicon
+from headway_trainer.models.lexicon_fit import UNUSED
 from headway_trainer.models.student import HALF_MASKED, Student, StudentConfig
 from headway_trainer.ranges import LARGEST_HALF, Magnitude, magnitudes, refuse_overflow
 
@@ -132,9 +133,9 @@ def test_a_student_for_float16_computes_the_same() -> None:
 
 def test_a_lexicon_survives_float16(tmp_path: Path) -> None:
     torch.manual_seed(0)
-    table = torch.randn(1024, 3)
+    table = torch.randn(1024, 60)
     table[::2] = UNUSED
-    lexicon = Lexicon(table)
+    lexicon = Lexicon(table, [Area(3, 0, 1023)], torch.randn(3))
     export_base(Student(TINY, 3, 300, 0), tmp_path / "words.mlpackage", lexicon, half=True)
     ids, mask = inputs()
     with torch.no_grad():

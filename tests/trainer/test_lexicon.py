@@ -1,42 +1,139 @@
-"""The lexicon: padding says nothing, hashes stay within 32 bits, what cannot be hashed is refused."""
+"""The lexicon: padding says nothing, hashes stay within 32 bits, sets share one table, the package says the same."""
 
 from __future__ import annotations
 
+import math
+from pathlib import Path
+
+import numpy as np
 import pytest
 
 torch = pytest.importorskip("torch", reason="training needs the extra trainer")
 pytest.importorskip("sklearn", reason="training needs the extra trainer")
+pytest.importorskip("coremltools", reason="export needs the extra trainer")
+pytest.importorskip("onnxruntime", reason="running a base needs the extra sim")
 
 from headway.contract.errors import RefusedError
+from headway.coreml import MLModel
+from headway_trainer import qat
 from headway_trainer.data.examples import Examples
-from headway_trainer.models.lexicon import MOST_BUCKETS, MOST_TOKENS, Lexicon, LexiconConfig, fit
+from headway_trainer.export.base import export_base
+from headway_trainer.models.lexicon import HASHES, MOST_TOKENS, WIDTH, Area, Lexicon, hashed
+from headway_trainer.models.lexicon_fit import UNUSED, LexiconConfig, fit, laid_out
+from headway_trainer.models.student import Student, StudentConfig
 
-ROWS = [[2, 10 + label, 20 + index, 3] for index in range(6) for label in (0, 1)]
-TRAIN = Examples(ROWS, [row[1] - 10 for row in ROWS])
+CONFIG = LexiconConfig(buckets=512)
+TINY = StudentConfig(layers=1, hidden=32, bottleneck=16, embedding=16, intermediate=32, heads=2, max_length=12)
+
+
+def examples(labels: int, words: int = 6) -> Examples:
+    rows = [[2, 10 + label, 20 + index, 3] for index in range(words) for label in range(labels)]
+    return Examples(rows, [row[1] - 10 for row in rows])
+
+
+def values(lexicon: Lexicon, ids: torch.Tensor, mask: torch.Tensor | None = None) -> torch.Tensor:
+    with torch.no_grad():
+        found: torch.Tensor = lexicon(ids, torch.ones_like(ids) if mask is None else mask)
+    return found
 
 
 def test_padding_changes_no_value() -> None:
-    whole = Lexicon(fit(TRAIN, 2, 40, LexiconConfig(buckets=512)))
+    whole = fit([(examples(2), 2)], 40, CONFIG)
     ids = torch.tensor([[2, 10, 21, 3]])
     padded = torch.tensor([[2, 10, 21, 3, 0, 0, 0]])
-    mask = (padded != 0).long()
-    torch.testing.assert_close(whole(padded, mask), whole(ids, torch.ones_like(ids)))
+    torch.testing.assert_close(values(whole, padded, (padded != 0).long()), values(whole, ids))
 
 
-def test_two_classes_are_told_apart_on_a_text_of_new_words() -> None:
-    whole = Lexicon(fit(TRAIN, 2, 40, LexiconConfig(buckets=512)))
-    ids = torch.tensor([[2, 10, 33, 3], [2, 11, 33, 3]])
-    assert whole(ids, torch.ones_like(ids)).argmax(1).tolist() == [0, 1]
+@pytest.mark.parametrize("labels", [2, 3, 7])
+def test_classes_are_told_apart_on_a_text_of_new_words(labels: int) -> None:
+    whole = fit([(examples(labels), labels)], 40, CONFIG)
+    ids = torch.tensor([[2, 10 + label, 33, 3] for label in range(labels)])
+    assert values(whole, ids).argmax(1).tolist() == list(range(labels))
+
+
+def test_two_labels_share_one_weight() -> None:
+    whole = fit([(examples(2), 2)], 40, CONFIG)
+    found = values(whole, torch.tensor([[2, 10, 21, 3], [2, 11, 30, 3]]))
+    torch.testing.assert_close(found[:, 0], -found[:, 1])
+    assert whole.labels == 2
+    assert whole.table.weight.numel() < 2 * 512, "a weight a bucket"
+
+
+def test_a_commoner_label_has_the_larger_bias() -> None:
+    rows = [[2, 20 + index, 3] for index in range(12)]
+    whole = fit([(Examples(rows, [index % 4 // 3 for index in range(12)]), 2)], 40, CONFIG)
+    assert whole.bias[0] > whole.bias[1]
+    assert values(whole, torch.tensor([[2, 39, 3]])).argmax() == 0, "of a text of new words"
+
+
+def test_sets_stand_one_after_the_other_and_do_not_disturb_each_other() -> None:
+    kinds = (2, 7, 70)
+    both = fit([(examples(labels), labels) for labels in kinds], 100, LexiconConfig(buckets=4096))
+    assert both.table.embedding_dim == 70, "a set of more labels than WIDTH has rows as wide"
+    start = 0
+    for labels in kinds:
+        ids = torch.tensor([[2, 10 + label, 20, 3] for label in range(labels)])
+        found = values(both, ids)
+        assert found.shape[1] == sum(kinds)
+        assert found[:, start : start + labels].argmax(1).tolist() == list(range(labels))
+        start += labels
+
+
+def test_every_bucket_has_its_own_place() -> None:
+    """Each weight that is written can be read again through the hash that leads to it, and no other can."""
+    areas = (Area(6, 0, 3), Area(2, 3, 7))
+    table = torch.arange(10.0 * WIDTH).reshape(10, WIDTH)
+    lexicon = Lexicon(table, areas, torch.zeros(8))
+    ids = torch.arange(3000).unsqueeze(1)
+    first = hashed(ids.expand(-1, 3), torch.ones(3000, 3))[0][:, 0]
+    own = values(lexicon, ids)
+    assert torch.equal(own[:, 0], table[first % 3, first % 10 * 6])
+    assert torch.equal(own[:, 5], table[first % 3, first % 10 * 6 + 5])
+    assert torch.equal(own[:, 7], table[3 + first % 7, first % 60])
+    assert len(own[:, 0].unique()) == 3 * 10
+    assert len(own[:, 7].unique()) == 7 * 60
+
+
+def test_what_one_text_alone_has_is_left_out() -> None:
+    rows = [[2, 10, 3], [2, 11, 3], [2, 10, 3], [2, 11, 3], [2, 10, 55, 3]]
+    whole = fit([(Examples(rows, [0, 1, 0, 1, 0]), 2)], 60, CONFIG)
+    hash_of = int(hashed(torch.tensor([[55, 3, 3]]), torch.ones(1, 3))[0][0, 0])
+    assert abs(float(whole.table.weight[hash_of % whole.areas[0].rows, hash_of % WIDTH])) <= UNUSED
+
+
+def test_buckets_are_shared_by_ngrams_and_labels() -> None:
+    areas = laid_out([40_000, 10_000, 10_000], [2, 2, 4], 100_000, WIDTH)
+    shares = [area.rows * area.fold(WIDTH) / 100_000 for area in areas]
+    assert shares == pytest.approx([4 / 7, 2 / 7, 1 / 7], abs=0.01)
+    assert [area.first_row for area in areas] == [0, areas[0].rows, areas[0].rows + areas[1].rows]
+    assert all(math.gcd(area.rows, area.fold(WIDTH)) == 1 for area in areas)
+    most = laid_out([5, 5], [2, 2], 9 * HASHES, WIDTH)[0]
+    assert most.rows * WIDTH == pytest.approx(HASHES, rel=0.001), "more would stand empty"
 
 
 def test_hashes_are_the_same_in_32_bits() -> None:
-    table = torch.randn(MOST_BUCKETS, 2)
     ids = torch.randint(0, MOST_TOKENS, (4, 64))
+    ids[0] = MOST_TOKENS - 1
     mask = torch.ones_like(ids)
-    torch.testing.assert_close(Lexicon(table)(ids.int(), mask.int()), Lexicon(table)(ids, mask))
+    found, _ = hashed(ids, mask)
+    assert 0 <= int(found.min()) <= int(found.max()) < HASHES
+    torch.testing.assert_close(hashed(ids.int(), mask.int())[0].long(), found)
 
 
-@pytest.mark.parametrize(("tokens", "buckets"), [(MOST_TOKENS + 1, 512), (40, 2 * MOST_BUCKETS)])
-def test_what_32_bits_cannot_hash_is_refused(tokens: int, buckets: int) -> None:
+def test_more_tokens_than_32_bits_can_hash_are_refused() -> None:
     with pytest.raises(RefusedError, match="32-bit"):
-        fit(TRAIN, 2, tokens, LexiconConfig(buckets=buckets))
+        fit([(examples(2), 2)], MOST_TOKENS + 1, CONFIG)
+
+
+def test_the_package_says_what_the_lexicon_says(tmp_path: Path) -> None:
+    torch.manual_seed(0)
+    areas = laid_out([900, 900, 900], [2, 3, 29], 900, WIDTH)
+    table = torch.randn(sum(area.rows for area in areas), WIDTH)
+    lexicon = Lexicon(table, areas, torch.randn(34))
+    export_base(Student(TINY, 3, 300, 0), tmp_path / "words.mlpackage", lexicon)
+    rng = np.random.default_rng(0)
+    ids = rng.integers(0, 300, (5, 12)).astype(np.int32)
+    mask = (np.arange(12) < np.array([[12], [3], [7], [11], [4]])).astype(np.int32)
+    found = MLModel(tmp_path / "words.mlpackage").predict({"input_ids": ids, "attention_mask": mask})["features"]
+    wanted = values(lexicon.with_table(qat.on_grid(table)), torch.from_numpy(ids), torch.from_numpy(mask)).numpy()
+    assert found[:, -34:] == pytest.approx(wanted, abs=1e-5)

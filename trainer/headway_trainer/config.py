@@ -25,7 +25,7 @@ from headway_trainer.finetune import FinetuneConfig
 from headway_trainer.gate import GateConfig
 from headway_trainer.half import HalfConfig
 from headway_trainer.heads import HeadConfig
-from headway_trainer.models.lexicon import LexiconConfig
+from headway_trainer.models.lexicon_fit import LexiconConfig
 from headway_trainer.models.ngram import NgramConfig
 from headway_trainer.models.student import StudentConfig
 from headway_trainer.optimiser import Schedule

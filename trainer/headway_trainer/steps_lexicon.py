@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+from dataclasses import astuple
 from functools import partial
 from typing import Any
 
 import torch
 from torch import Tensor
 
+from headway.contract.errors import RefusedError
 from headway_trainer import checkpoint, qat
 from headway_trainer.data.batches import collate
 from headway_trainer.data.sets import LabelledSet, by_set
 from headway_trainer.evaluate import accuracy
-from headway_trainer.models.lexicon import Lexicon, fit
+from headway_trainer.models.lexicon import Area, Lexicon
+from headway_trainer.models.lexicon_fit import fit
 from headway_trainer.run import Run
 
 
@@ -22,8 +25,9 @@ def lexicon(run: Run) -> dict[str, Any]:
     if not config.buckets:
         return {"buckets": 0}
     tokens = len(run.tokenizer.tokens)
-    tables = [fit(run.examples(of, "train"), len(of.config.labels), tokens, config) for of in run.taught]
-    checkpoint.save(run.folder("lexicon") / "table.pt", {"table": torch.cat(tables, dim=1)})
+    fitted = fit([(run.examples(of, "train"), len(of.config.labels)) for of in run.taught], tokens, config)
+    state = {"table": fitted.table.weight, "bias": fitted.bias, "areas": [astuple(area) for area in fitted.areas]}
+    checkpoint.save(run.folder("lexicon") / "table.pt", state)
     whole = held(run)
     assert whole is not None, "it was just written"
 
@@ -32,7 +36,8 @@ def lexicon(run: Run) -> dict[str, Any]:
         return accuracy(chosen.tolist(), run.examples(of, split).labels).to_json()
 
     figures = {split: by_set(run.taught, partial(score, split=split)) for split in ("dev", "test")}
-    return {"buckets": config.buckets, **figures}
+    shares = by_set(run.taught, lambda of: {"rows": fitted.areas[run.taught.index(of)].rows})
+    return {"buckets": config.buckets, "rows": len(fitted.table.weight), "areas": shares, **figures}
 
 
 def held(run: Run) -> Lexicon | None:
@@ -40,8 +45,13 @@ def held(run: Run) -> Lexicon | None:
     state = checkpoint.load(run.folder("lexicon") / "table.pt")
     if state is None:
         return None
+    if "areas" not in state:
+        raise RefusedError(
+            "train.order", "The lexicon of this folder is of an earlier trainer.", hint="Fit it anew: --again lexicon."
+        )
     table: Tensor = state["table"]
-    return Lexicon(qat.on_grid(table) if table.numel() > qat.SMALLEST_QUANTISED else table)
+    rounded = qat.on_grid(table) if table.numel() > qat.SMALLEST_QUANTISED else table
+    return Lexicon(rounded, [Area(*numbers) for numbers in state["areas"]], state["bias"])
 
 
 def carried(run: Run) -> Lexicon | None:

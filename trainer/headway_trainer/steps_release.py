@@ -61,7 +61,7 @@ def base(run: Run) -> dict[str, Any]:
     steady_package(package)
     geometry = run.config.student
     dimension, length = geometry.feature_dimension, geometry.max_length
-    dimension += words.table.embedding_dim if words else 0
+    dimension += words.labels if words else 0
     contract = feature_contract(run.config.base_id, run.config.version, package, run.tokenizer, dimension, length)
     features = _features(run, package, contract)
     near = parity(run, features, classifier, trained, words)

@@ -49,4 +49,4 @@ def lexicon_for_half(lexicon: Lexicon) -> Lexicon:
     """Return a copy whose rows next to nothing are large enough that their int8 scales are no zeros in float16."""
     table = lexicon.table.weight.detach().clone()
     table[table.abs().amax(dim=1) < HALF_PAD_EMBEDDING] = HALF_PAD_EMBEDDING
-    return Lexicon(table)
+    return lexicon.with_table(table)

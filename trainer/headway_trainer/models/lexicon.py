@@ -1,101 +1,101 @@
-"""The lexicon: hashed n-grams of tokens with one weight per label, summed beside the encoder.
+"""The lexicon at work: hashed n-grams of tokens with weights per label, summed beside the encoder.
 
 An encoder that learnt from some ten thousand texts spells names badly; a linear model over n-grams knows every name it
 has met and is sure only of those. Both together err less than either (the card tells by how much). So a base may carry
-the linear model inside: one table `[buckets, labels]`, looked up at hashes of one, two and three tokens, summed and
-divided by the root of their number. The same few integer operations run in training, in the package and on a phone.
+the linear model inside: looked up at hashes of one, two and three tokens, summed and divided by the root of their
+number. The same few integer operations run in training, in the package and on a phone.
 
-The table is fitted once, after the encoder, and frozen like it. Texts never decide its size.
+One table holds the weights of every set, as int8 with a scale per row. A set has an area of rows; a row holds as many
+of its buckets as fit, so that scales cost little whatever the number of labels. Of two labels one weight is kept, which
+the other has negated. The table is fitted once (`models.lexicon_fit`), after the encoder, and frozen like it.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
-import numpy as np
 import torch
-from numpy.typing import NDArray
-from scipy.sparse import csr_matrix
-from sklearn.svm import LinearSVC
 from torch import Tensor, nn
 
-from headway.contract.errors import RefusedError
-from headway_trainer.data.batches import collate
-from headway_trainer.data.examples import Examples
-
 # Odd factors that spread neighbouring ids; with the limits below every product stays within an int32.
-_ONE, _TWO, _THREE = 7919, 50021, 8191
-MOST_TOKENS, MOST_BUCKETS = 2**31 // _TWO, 2**18
+_ONE, _TWO, _THREE = 7919, 50021, 2039
+HASHES = 2**20
+MOST_TOKENS = 2**31 // _TWO
 
-UNUSED = 2.0**-20
-"""Every weight of a bucket of which nothing was learnt: next to nothing, but a row of zeros has no int8 scale."""
+WIDTH = 60
+"""Weights of a row, unless a set has more labels: 1, 3, 6, 10 and 15 of them share it without a rest."""
 
 
 @dataclass(frozen=True, slots=True)
-class LexiconConfig:
-    """`buckets` of the table (0: no lexicon) and the inverse penalty of the linear model that fills it."""
+class Area:
+    """Where the weights of one set stand: its labels, the first row of its part of the table, its rows."""
 
-    buckets: int = 0
-    inverse_penalty: float = 1.0
+    labels: int
+    first_row: int
+    rows: int
+
+    @property
+    def columns(self) -> int:
+        """Weights of a bucket."""
+        return columns(self.labels)
+
+    def fold(self, width: int) -> int:
+        """Return how many buckets share a row of so many weights; rows have no divisor with it in common."""
+        return width // self.columns
+
+
+def columns(labels: int) -> int:
+    """Return how many weights a bucket needs to speak about so many labels."""
+    return 1 if labels == 2 else labels
 
 
 class Lexicon(nn.Module):
-    """The table at work: integer ids and mask [n, t] in, float32 [n, labels] out."""
+    """The table at work: integer ids and mask [n, t] in, float32 [n, labels of all sets] out.
 
-    def __init__(self, table: Tensor) -> None:
+    `table` is float32 [rows, width], `bias` float32 [labels of all sets]; a label's value is the sum of its weights
+    over the root of how many n-grams the text has, and its bias.
+    """
+
+    def __init__(self, table: Tensor, areas: Sequence[Area], bias: Tensor) -> None:
         super().__init__()
         self.table = nn.Embedding(table.shape[0], table.shape[1], _weight=table, _freeze=True)
+        self.areas = tuple(areas)
+        self.bias: Tensor
+        self.register_buffer("bias", bias)
+
+    @property
+    def labels(self) -> int:
+        """How many values a text gets."""
+        return sum(area.labels for area in self.areas)
+
+    def with_table(self, table: Tensor) -> Lexicon:
+        """Return the lexicon with other weights at the same places."""
+        return Lexicon(table, self.areas, self.bias)
 
     def forward(self, input_ids: Tensor, attention_mask: Tensor) -> Tensor:
-        """Return each text's sum of weights over the root of how many n-grams it has."""
-        found, kept = _hashed(input_ids, attention_mask, self.table.num_embeddings)
-        weight = kept.to(torch.float32).unsqueeze(-1)
-        total: Tensor = (self.table(found) * weight).sum(1) / weight.sum(1).sqrt()
-        return total
+        """Return every set's values, one set after the other."""
+        found, kept = hashed(input_ids, attention_mask)
+        weight = kept.to(torch.float32)
+        length = weight.sum(1, keepdim=True).sqrt()
+        sums = [self._of(area, found, weight) for area in self.areas]
+        return torch.cat(sums, dim=1) / length + self.bias
+
+    def _of(self, area: Area, found: Tensor, weight: Tensor) -> Tensor:
+        fold, width = area.fold(self.table.embedding_dim), area.columns
+        # Two remainders without a common divisor are as good as one and a division, which would be made in floats.
+        row, slot = torch.remainder(found, area.rows) + area.first_row, torch.remainder(found, fold)
+        distance = (slot.unsqueeze(-1) - torch.arange(fold, dtype=slot.dtype)).to(torch.float32)
+        # 1 at the bucket's place in the row, 0 at the others: whole numbers differ by 1 at least.
+        place = torch.relu(1 - distance * distance) * weight.unsqueeze(-1)
+        cells = self.table(row)[:, :, : fold * width].unflatten(2, (fold, width))
+        total: Tensor = (cells * place.unsqueeze(-1)).sum((1, 2))
+        return torch.cat([-total, total], dim=1) if area.labels == 2 else total
 
 
-def _hashed(ids: Tensor, mask: Tensor, buckets: int) -> tuple[Tensor, Tensor]:
-    """Return buckets and mask [n, 3t - 3] of all n-grams of one, two and three tokens."""
-    two = torch.remainder(ids[:, :-1] * _TWO + ids[:, 1:], buckets)
-    three = torch.remainder(two[:, :-1] * _THREE + ids[:, 2:], buckets)
-    found = torch.cat([torch.remainder(ids * _ONE, buckets), two, three], dim=1)
+def hashed(ids: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
+    """Return hashes below `HASHES` and mask, each [n, 3t - 3], of all n-grams of one, two and three tokens."""
+    two = torch.remainder(ids[:, :-1] * _TWO + ids[:, 1:], HASHES)
+    three = torch.remainder(two[:, :-1] * _THREE + ids[:, 2:], HASHES)
+    found = torch.cat([torch.remainder(ids * _ONE, HASHES), two, three], dim=1)
     return found, torch.cat([mask, mask[:, 1:], mask[:, 2:]], dim=1)
-
-
-def fit(train: Examples, classes: int, tokens: int, config: LexiconConfig) -> Tensor:
-    """Return the table float32 [buckets, classes]: a linear SVM per label over n-grams weighed by their rarity.
-
-    Scaled so that the values of the training texts have a standard deviation of 1, like features of an encoder. Every
-    class must occur. Raises `RefusedError` (`train.geometry`) for a vocabulary or a table too large for 32-bit hashes.
-    """
-    if tokens > MOST_TOKENS or config.buckets > MOST_BUCKETS:
-        raise RefusedError(
-            "train.geometry",
-            f"A lexicon of {config.buckets} buckets over {tokens} tokens does not fit 32-bit hashes.",
-            hint=f"At most {MOST_BUCKETS} buckets and {MOST_TOKENS} tokens; a trimmed vocabulary is smaller.",
-        )
-    shares = _shares(train, config.buckets)
-    texts = np.bincount(shares.indices, minlength=config.buckets)
-    rarity = np.log((1 + len(train.ids)) / (1 + texts)) + 1
-    rarity /= rarity.mean()
-    model = LinearSVC(C=config.inverse_penalty, random_state=0)
-    model.fit(shares.multiply(rarity).tocsr(), train.labels)
-    weights = model.coef_ if len(model.coef_) > 1 else np.concatenate([-model.coef_, model.coef_])
-    table = (weights * rarity).T
-    table = table / (shares @ table).std()
-    table = table.astype(np.float32)
-    table[np.abs(table).max(axis=1) < UNUSED] = UNUSED
-    return torch.from_numpy(table)
-
-
-def _shares(train: Examples, buckets: int) -> csr_matrix:
-    """Return how often each text falls into each bucket, over the root of its n-grams: [texts, buckets]."""
-    columns: list[NDArray[np.int64]] = []
-    for row in range(len(train.ids)):
-        batch = collate(train.ids, [row], 0)
-        columns.append(_hashed(batch.input_ids, batch.attention_mask, buckets)[0][0].numpy())
-    ends = np.cumsum([0, *map(len, columns)])
-    values = np.concatenate([np.full(len(found), len(found) ** -0.5) for found in columns])
-    shares = csr_matrix((values, np.concatenate(columns), ends), shape=(len(columns), buckets))
-    shares.sum_duplicates()
-    return shares
