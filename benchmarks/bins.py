@@ -238,7 +238,7 @@ def main() -> None:
     with TemporaryDirectory() as folder:
         spent = [
             bins_registry.measure(Path(folder) / f"{heads}-{bits}", BASE_ID, heads, bits, head, manifest)
-            for heads, bits in ((500, 0), (500, 6), (2_000, 0), (2_000, 7))
+            for heads, bits in ((500, 0), (500, 6), (2_000, 0), (2_000, 7), (10_000, 8))
         ]
     arguments.out.write_text(render(rows, refused, per_head, per_bin, spent))
     print(arguments.out.read_text())
