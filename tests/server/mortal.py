@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import signal
+import sys
 from collections.abc import Callable, Iterator
 
 
@@ -28,6 +29,8 @@ def in_child(change: Callable[[Tripwire], object], at: int) -> int | None:
     reading, writing = os.pipe()
     child = os.fork()
     if child == 0:
+        # Compiling a module on its first import would be a change of the disk that no later child makes.
+        sys.dont_write_bytecode = True
         try:
             wire = Tripwire(at)
             change(wire)
