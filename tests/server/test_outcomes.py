@@ -189,13 +189,13 @@ def test_a_broken_database_is_not_asked_for_each_report(gated: tuple[Intake, Gat
 
 
 def test_many_devices_at_once_lose_nothing(server: Server, published: PublisherWorld, offered: HeadDraft) -> None:
-    """Ten threads report overlapping events: each is accepted exactly once, and rows and counters agree."""
-    intake, accepted = Intake(server.ports), [0] * 10
+    """Ten threads report overlapping events to two workers: each is accepted once, and rows and counters agree."""
+    intakes, accepted = [Intake(server.ports) for _ in range(2)], [0] * 10
 
     def device(index: int) -> None:
         for step in range(12):
             first = index * 20 + step * 3
-            accepted[index] += intake.report(
+            accepted[index] += intakes[index % 2].report(
                 "reader", outcomes(published, offered, "confirmed", range(first, first + 3))
             ).accepted
 
