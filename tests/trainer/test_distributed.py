@@ -7,12 +7,19 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 torch = pytest.importorskip("torch", reason="training needs the extra trainer")
 
+pytest.importorskip("transformers", reason="training needs the extra trainer")
+pytest.importorskip("coremltools", reason="exporting needs the extra sim")
+
+from headway.coreml.proof import prove
 from headway_trainer import distributed
+from headway_trainer.config import read_config
+from headway_trainer.run import Places, Run
 
 WORKER = """
 import sys
@@ -90,3 +97,43 @@ def test_only_the_first_process_writes(monkeypatch: pytest.MonkeyPatch, tmp_path
     checkpoint.save(tmp_path / "model.pt", {"a": 1})
     write_text(tmp_path / "facts.json", "{}")
     assert list(tmp_path.iterdir()) == []
+
+
+def test_only_the_first_process_makes_the_folder_its_own(
+    workshop: Any, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    places = Places(workshop.config.parent, tmp_path / "run", str(workshop.teacher), workshop.corpora)
+    monkeypatch.setenv("WORLD_SIZE", "2")
+    monkeypatch.setenv("RANK", "1")
+    Run(read_config(workshop.config), places)
+    assert not (tmp_path / "run").exists(), "the first process would take it for another run's"
+    monkeypatch.setenv("RANK", "0")
+    Run(read_config(workshop.config), places)
+    assert (tmp_path / "run/config.json").exists()
+
+
+@pytest.mark.slow
+def test_two_processes_make_a_release(workshop: Any, tmp_path: Path) -> None:
+    """As docs/training.md has it: the dashes keep torchrun from taking --run for an option of its own."""
+    command = ["torch.distributed.run", "--standalone", "--nproc-per-node", "2", "-m", "headway_trainer", "--"]
+    given = [str(workshop.config), "--teacher", str(workshop.teacher), "--corpora", str(workshop.corpora)]
+    done = subprocess.run(
+        [sys.executable, "-m", *command, *given, "--run", str(tmp_path / "run")],
+        env={**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": os.pathsep.join(sys.path)},
+        capture_output=True,
+        text=True,
+        timeout=500,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr[-2000:]
+    assert done.stdout.count("Release: ") == 1, "one process speaks"
+    facts = json.loads((tmp_path / "run/facts.json").read_text("utf-8"))
+    assert all(step["processes"] == 2 for step in facts["steps"].values())
+    assert facts["steps"]["export-base"]["label_agreement_with_qat"] == 1.0
+    prove_release(tmp_path / "run/release")
+
+
+def prove_release(release: Path) -> None:
+    head = release / "heads/topic-1"
+    files = (head / "head.mlmodel", head / "golden.safetensors", head / "labels.json")
+    prove(release / "base/base.mlpackage", *files)

@@ -31,6 +31,7 @@ from headway_trainer.models.student import Student
 from headway_trainer.models.student_start import start_from
 from headway_trainer.models.teacher import Teacher
 from headway_trainer.models.teacher_check import check_teacher
+from headway_trainer.processes import rank
 
 
 @dataclass(frozen=True)
@@ -57,10 +58,14 @@ class Run:
     """A configuration at work in a folder."""
 
     def __init__(self, config: RunConfig, places: Places) -> None:
-        """Bind the folder. Raises `RefusedError` (`train.folder`) if it belongs to another configuration."""
+        """Bind the folder, if this is the first of several processes, which alone writes.
+
+        Raises `RefusedError` (`train.folder`) if the folder belongs to another configuration.
+        """
         self.config, self.places = config, places
         self._examples: dict[tuple[str, str], Examples] = {}
-        bind(config, places.run_folder)
+        if rank() == 0:
+            bind(config, places.run_folder)
 
     def folder(self, step: str) -> Path:
         """Return the folder of a step, made if need be."""

@@ -21,6 +21,7 @@ from headway_trainer.cli.importing import import_files
 from headway_trainer.cli.report import report as report_runs
 from headway_trainer.gate import Line, Waiver, read_device_report, released
 from headway_trainer.order import CONFIG_FILE, ORDER
+from headway_trainer.processes import rank
 
 _DEFAULT = "run"
 _GROUP_OPTIONS = frozenset({"-h", "--help"})
@@ -76,9 +77,10 @@ def train(
     waivers = tuple(_waiver(entry) for entry in waive or ())
     report = read_device_report(device_report) if device_report else None
     chosen = _chosen(steps)
-    _prepare_folder(run_folder, going_on=resume or bool(chosen or again or waivers or report), fresh=fresh)
-    if again:
-        _forget(run_folder, again)
+    if rank() == 0:
+        _prepare_folder(run_folder, going_on=resume or bool(chosen or again or waivers or report), fresh=fresh)
+        if again:
+            _forget(run_folder, again)
     from headway_trainer.config import read_config
     from headway_trainer.pipeline import run_steps
     from headway_trainer.run import Places, Run
@@ -89,7 +91,8 @@ def train(
     except KeyboardInterrupt:
         typer.echo("Stopped. The same command with --resume goes on at the last checkpoint.", err=True)
         raise
-    _conclude(run_folder, facts)
+    if rank() == 0:
+        _conclude(run_folder, facts)
 
 
 def _conclude(run_folder: Path, facts: dict[str, dict[str, Any]]) -> None:
