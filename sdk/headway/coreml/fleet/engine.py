@@ -23,7 +23,8 @@ from headway.coreml.update.trainer import Trainer
 __all__ = ["train_fleet"]
 
 _LARGEST, _SMALLEST = 64, 8
-"""Jobs that a thread takes at a time: many, or Python's part counts; few at the end, or a thread is left waiting."""
+"""Jobs that a thread takes at a time: many, or Python's part counts.  Few at the beginning, since threads take turns in
+Python's part of their first piece, and few at the end, or a thread is left waiting."""
 
 _NOTHING = FleetResult({}, ())
 
@@ -58,13 +59,13 @@ def train_fleet(
 
 
 def pieces(count: int, workers: int) -> Iterator[slice]:
-    """Cut *count* jobs into pieces; with several workers the last ones are small, so that all end together."""
-    begin = 0
+    """Cut *count* jobs into pieces; with several workers the first and last are small: all begin and end together."""
+    begin, size = 0, _LARGEST if workers == 1 else _SMALLEST
     while begin < count:
-        fair = (count - begin) // (2 * workers) if workers > 1 else _LARGEST
-        size = max(_SMALLEST, min(_LARGEST, fair))
-        yield slice(begin, begin + size)
-        begin += size
+        fair = (count - begin) // (2 * workers) if workers > 1 else size
+        taken = max(_SMALLEST, min(size, fair))
+        yield slice(begin, begin + taken)
+        begin, size = begin + taken, min(2 * size, _LARGEST)
 
 
 class OneThreadEach:

@@ -17,12 +17,12 @@ from headway.coreml.weights import Float32
 
 __all__ = ["Group", "Heads", "Sorted", "own", "sort_out"]
 
-_FLOAT, _INTEGER = np.dtype(np.float32), np.dtype(np.int64)
+_FLOAT = np.dtype(np.float32)
 
 
 @dataclass(frozen=True, eq=False)
 class Group:
-    """Jobs that differ only in their samples: float32 features ``[samples, D]`` and int64 labels, job by job."""
+    """Jobs that differ only in their samples: float32 features ``[samples, D]`` and integer labels, job by job."""
 
     model: MLModel
     plan: TrainingPlan
@@ -30,7 +30,7 @@ class Group:
     samples: int
     places: list[int] = field(default_factory=list)
     features: list[Float32] = field(default_factory=list)
-    labels: list[NDArray[np.int64]] = field(default_factory=list)
+    labels: list[NDArray[Any]] = field(default_factory=list)
 
 
 @dataclass(frozen=True, eq=False)
@@ -91,12 +91,12 @@ def own(values: NDArray[Any], kind: np.dtype[Any]) -> NDArray[Any]:
     return values if values.dtype is kind and values.flags.carray else np.array(values, dtype=kind, order="C")
 
 
-def _samples(job: FleetJob, stack: Stack) -> tuple[Float32, NDArray[np.int64]]:
+def _samples(job: FleetJob, stack: Stack) -> tuple[Float32, NDArray[Any]]:
     features, labels = own(job.features, _FLOAT), np.asarray(job.labels)
     if labels.ndim != 1:
         labels = labels.reshape(-1)
     _check(features, labels, stack)
-    return features, own(labels, _INTEGER)
+    return features, labels
 
 
 def _check(features: Float32, labels: NDArray[Any], stack: Stack) -> None:

@@ -43,7 +43,7 @@ class Engine:
             return [FleetResult.failed(error)] * many
         head = self._head(group)
         labels = np.zeros((many, schedule.samples), dtype=np.int64)
-        labels[:, : group.samples] = np.concatenate(group.labels).reshape(many, group.samples)
+        labels[:, : group.samples] = np.concatenate(group.labels).reshape(many, -1)
         addresses = np.array([address(features) for features in group.features], dtype=np.int64)
         rule = _rule(plan, self._semantics)
         width_in, width_out = stack.widths[:2]
