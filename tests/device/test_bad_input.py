@@ -265,6 +265,39 @@ def test_a_damaged_slot_gives_way_and_is_fetched_again() -> None:
     assert device.predict("你好").release == 1
 
 
+class Swapped(MemoryFileSystem):
+    """Somebody puts another head into the file, right after it was read for the ``after``-th time."""
+
+    after = 0
+
+    def read(self, path: str) -> bytes | None:
+        data = super().read(path)
+        if path.endswith("/head.mlmodel"):
+            self.after -= 1
+            if self.after == 0:
+                self.files[path].data = head_files(9)["head.mlmodel"]
+        return data
+
+
+@pytest.mark.parametrize("after", range(1, 7))
+def test_a_file_that_is_swapped_after_it_was_verified_is_never_run(after: int) -> None:
+    """Whichever look at the file was the last good one, while it is tried or later: what runs is what was signed."""
+    world = World(files=Swapped())
+    world.publish(1, seed=5)
+    world.files.after = after  # type: ignore[attr-defined]
+    signed = {digest_of(head_files(5)["head.mlmodel"])}
+    for _ in range(3):
+        device = world.device()
+        signed.add(device._drivers[NAME].state.embedded.head)
+        device.poll(force=True)
+        use(device, 4)
+        loaded = device._drivers[NAME].loaded
+        assert loaded is not None
+        assert loaded.digest in signed
+        device.close()
+    assert world.files.after <= 0, "it was swapped"  # type: ignore[attr-defined]
+
+
 def test_an_unreadable_record_is_put_aside_and_the_device_starts_clean() -> None:
     world, device = settled_device()
     device.close()
