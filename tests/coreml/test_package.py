@@ -219,6 +219,15 @@ def test_zip_names_that_are_refused(tmp_path, name):
     assert not list(tmp_path.glob("**/evil"))
 
 
+def test_zip_entries_without_a_name_are_refused(tmp_path):
+    path = write_zip(tmp_path / "m.zip", contents(), prefix="")
+    data = bytearray(path.read_bytes())
+    at = data.rfind(b"PK\x01\x02")
+    data[at + 28 : at + 34] = bytes(4) + data[at + 28 : at + 30]  # its name becomes its comment
+    path.write_bytes(data)
+    assert refused(path) == "package"
+
+
 @pytest.mark.parametrize("name", ["Manifest.json", "manifest.JSON", f"data/{MODEL}", "Data/com.apple.CoreML"])
 @pytest.mark.filterwarnings("ignore:Duplicate name")
 def test_zip_names_that_clash(tmp_path, name):
