@@ -33,7 +33,9 @@ _FAMILIES: dict[str, type[HeadwayError]] = {
 def poll(
     bundle: Annotated[Path, typer.Option("--bundle", exists=True, file_okay=False, help="An app bundle folder.")],
     store: Annotated[Path, typer.Option("--store", help="The device's private folder; made if it is not there.")],
-    url: Annotated[str | None, typer.Option("--url", help="The registry, if not where the bundle says.")] = None,
+    url: Annotated[
+        str | None, typer.Option("--url", help="The registry's address.", show_default="where the bundle says")
+    ] = None,
     exit_code: Annotated[bool, typer.Option("--exit-code", help="Exit 10 when there is nothing new.")] = False,
     as_json: AsJson = False,
 ) -> None:
