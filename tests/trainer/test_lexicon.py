@@ -19,7 +19,7 @@ from headway_trainer import qat
 from headway_trainer.data.examples import Examples
 from headway_trainer.export.base import export_base
 from headway_trainer.models.lexicon import HASHES, MOST_TOKENS, WIDTH, Area, Lexicon, hashed
-from headway_trainer.models.lexicon_fit import UNUSED, LexiconConfig, fit, laid_out
+from headway_trainer.models.lexicon_fit import UNUSED, Lesson, LexiconConfig, fit, laid_out
 from headway_trainer.models.student import Student, StudentConfig
 
 CONFIG = LexiconConfig(buckets=512)
@@ -31,6 +31,11 @@ def examples(labels: int, words: int = 6) -> Examples:
     return Examples(rows, [row[1] - 10 for row in rows])
 
 
+def fitted(sets: list[Examples], tokens: int, config: LexiconConfig = CONFIG) -> Lexicon:
+    lessons = [Lesson(rows, rows, len(set(rows.labels))) for rows in sets]
+    return fit(lessons, tokens, config).lexicon
+
+
 def values(lexicon: Lexicon, ids: torch.Tensor, mask: torch.Tensor | None = None) -> torch.Tensor:
     with torch.no_grad():
         found: torch.Tensor = lexicon(ids, torch.ones_like(ids) if mask is None else mask)
@@ -38,7 +43,7 @@ def values(lexicon: Lexicon, ids: torch.Tensor, mask: torch.Tensor | None = None
 
 
 def test_padding_changes_no_value() -> None:
-    whole = fit([(examples(2), 2)], 40, CONFIG)
+    whole = fitted([examples(2)], 40)
     ids = torch.tensor([[2, 10, 21, 3]])
     padded = torch.tensor([[2, 10, 21, 3, 0, 0, 0]])
     torch.testing.assert_close(values(whole, padded, (padded != 0).long()), values(whole, ids))
@@ -46,13 +51,26 @@ def test_padding_changes_no_value() -> None:
 
 @pytest.mark.parametrize("labels", [2, 3, 7])
 def test_classes_are_told_apart_on_a_text_of_new_words(labels: int) -> None:
-    whole = fit([(examples(labels), labels)], 40, CONFIG)
+    whole = fitted([examples(labels)], 40)
     ids = torch.tensor([[2, 10 + label, 33, 3] for label in range(labels)])
     assert values(whole, ids).argmax(1).tolist() == list(range(labels))
 
 
+@pytest.mark.parametrize("labels", [2, 3])
+def test_dev_chooses_the_penalty(labels: int) -> None:
+    # A strong penalty leaves the bias alone: everything is of the commonest label.
+    rows = [[2, 10, 40 + index, 3] for index in range(60)]
+    rows += [[2, 10 + label, 3] for label in range(1, labels) for _ in range(3)]
+    rare = Examples(rows, [0] * 60 + [label for label in range(1, labels) for _ in range(3)])
+    config = LexiconConfig(buckets=4096, inverse_penalties=(10.0, 1e-5))
+    assert fit([Lesson(rare, rare, labels)], 200, config).inverse_penalties == (10.0,)
+    always = Examples([[2, 10, 90, 3]] * 5, [0] * 5)
+    equal = fit([Lesson(rare, always, labels)], 200, config).inverse_penalties
+    assert equal == (1e-5,), "of equals the stronger penalty"
+
+
 def test_two_labels_share_one_weight() -> None:
-    whole = fit([(examples(2), 2)], 40, CONFIG)
+    whole = fitted([examples(2)], 40)
     found = values(whole, torch.tensor([[2, 10, 21, 3], [2, 11, 30, 3]]))
     torch.testing.assert_close(found[:, 0], -found[:, 1])
     assert whole.labels == 2
@@ -61,14 +79,14 @@ def test_two_labels_share_one_weight() -> None:
 
 def test_a_commoner_label_has_the_larger_bias() -> None:
     rows = [[2, 20 + index, 3] for index in range(12)]
-    whole = fit([(Examples(rows, [index % 4 // 3 for index in range(12)]), 2)], 40, CONFIG)
+    whole = fitted([Examples(rows, [index % 4 // 3 for index in range(12)])], 40)
     assert whole.bias[0] > whole.bias[1]
     assert values(whole, torch.tensor([[2, 39, 3]])).argmax() == 0, "of a text of new words"
 
 
 def test_sets_stand_one_after_the_other_and_do_not_disturb_each_other() -> None:
     kinds = (2, 7, 70)
-    both = fit([(examples(labels), labels) for labels in kinds], 100, LexiconConfig(buckets=4096))
+    both = fitted([examples(labels) for labels in kinds], 100, LexiconConfig(buckets=4096))
     assert both.table.embedding_dim == 70, "a set of more labels than WIDTH has rows as wide"
     start = 0
     for labels in kinds:
@@ -96,7 +114,7 @@ def test_every_bucket_has_its_own_place() -> None:
 
 def test_what_one_text_alone_has_is_left_out() -> None:
     rows = [[2, 10, 3], [2, 11, 3], [2, 10, 3], [2, 11, 3], [2, 10, 55, 3]]
-    whole = fit([(Examples(rows, [0, 1, 0, 1, 0]), 2)], 60, CONFIG)
+    whole = fitted([Examples(rows, [0, 1, 0, 1, 0])], 60)
     hash_of = int(hashed(torch.tensor([[55, 3, 3]]), torch.ones(1, 3))[0][0, 0])
     assert abs(float(whole.table.weight[hash_of % whole.areas[0].rows, hash_of % WIDTH])) <= UNUSED
 
@@ -122,7 +140,7 @@ def test_hashes_are_the_same_in_32_bits() -> None:
 
 def test_more_tokens_than_32_bits_can_hash_are_refused() -> None:
     with pytest.raises(RefusedError, match="32-bit"):
-        fit([(examples(2), 2)], MOST_TOKENS + 1, CONFIG)
+        fitted([examples(2)], MOST_TOKENS + 1)
 
 
 def test_the_package_says_what_the_lexicon_says(tmp_path: Path) -> None:

@@ -15,7 +15,7 @@ from headway_trainer.data.batches import collate
 from headway_trainer.data.sets import LabelledSet, by_set
 from headway_trainer.evaluate import accuracy
 from headway_trainer.models.lexicon import Area, Lexicon
-from headway_trainer.models.lexicon_fit import fit
+from headway_trainer.models.lexicon_fit import Lesson, fit
 from headway_trainer.run import Run
 
 
@@ -25,8 +25,10 @@ def lexicon(run: Run) -> dict[str, Any]:
     if not config.buckets:
         return {"buckets": 0}
     tokens = len(run.tokenizer.tokens)
-    fitted = fit([(run.examples(of, "train"), len(of.config.labels)) for of in run.taught], tokens, config)
-    state = {"table": fitted.table.weight, "bias": fitted.bias, "areas": [astuple(area) for area in fitted.areas]}
+    lessons = [Lesson(run.examples(of, "train"), run.examples(of, "dev"), len(of.config.labels)) for of in run.taught]
+    fitted = fit(lessons, tokens, config)
+    made = fitted.lexicon
+    state = {"table": made.table.weight, "bias": made.bias, "areas": [astuple(area) for area in made.areas]}
     checkpoint.save(run.folder("lexicon") / "table.pt", state)
     whole = held(run)
     assert whole is not None, "it was just written"
@@ -36,8 +38,12 @@ def lexicon(run: Run) -> dict[str, Any]:
         return accuracy(chosen.tolist(), run.examples(of, split).labels).to_json()
 
     figures = {split: by_set(run.taught, partial(score, split=split)) for split in ("dev", "test")}
-    shares = by_set(run.taught, lambda of: {"rows": fitted.areas[run.taught.index(of)].rows})
-    return {"buckets": config.buckets, "rows": len(fitted.table.weight), "areas": shares, **figures}
+
+    def layout(of: LabelledSet) -> dict[str, Any]:
+        place = run.taught.index(of)
+        return {"rows": made.areas[place].rows, "inverse_penalty": fitted.inverse_penalties[place]}
+
+    return {"buckets": config.buckets, "rows": len(made.table.weight), "areas": by_set(run.taught, layout), **figures}
 
 
 def held(run: Run) -> Lexicon | None:

@@ -35,23 +35,56 @@ _SMOOTHING, _ROUNDS, _TOLERANCE = 0.5, 100, 1e-2
 
 @dataclass(frozen=True, slots=True)
 class LexiconConfig:
-    """`buckets` of all sets together (0: no lexicon) and the inverse penalty of the linear models that fill them."""
+    """`buckets` of all sets together (0: no lexicon); inverse penalties of which each set's dev rows choose one."""
 
     buckets: int = 0
-    inverse_penalty: float = 1.0
+    inverse_penalties: tuple[float, ...] = (0.3, 1.0)
+
+
+@dataclass(frozen=True, slots=True)
+class Lesson:
+    """What one set teaches: rows to fit on, rows that choose the penalty, how many labels."""
+
+    train: Examples
+    dev: Examples
+    labels: int
+
+
+@dataclass(frozen=True, slots=True)
+class Fitted:
+    """The lexicon, and the inverse penalty that was chosen for each set."""
+
+    lexicon: Lexicon
+    inverse_penalties: tuple[float, ...]
 
 
 @dataclass(frozen=True, slots=True)
 class _Counts:
-    """How often a text (row) has an n-gram hash (column) that more than one text has, and its n-grams in all."""
+    """How often a text (row) has an n-gram hash (column), and its n-grams in all."""
 
     found: csr_matrix
     lengths: Float64
-    ngrams: int
+
+    def of_several(self) -> _Counts:
+        """Leave out the hashes that one text alone has."""
+        kept = self.found.copy()
+        shared = np.bincount(kept.indices, minlength=HASHES) > 1
+        kept.data[~shared[kept.indices]] = 0
+        kept.eliminate_zeros()
+        return _Counts(kept, self.lengths)
+
+    def shares(self, rows: int, fold: int) -> csr_matrix:
+        """Return how often each text falls into each bucket, over the root of its n-grams: [texts, buckets]."""
+        found = self.found
+        buckets = found.indices % rows * fold + found.indices % fold
+        values = found.data / np.sqrt(np.repeat(self.lengths, np.diff(found.indptr)))
+        shares = csr_matrix((values, buckets, found.indptr), shape=(found.shape[0], rows * fold))
+        shares.sum_duplicates()
+        return shares
 
 
-def fit(sets: Sequence[tuple[Examples, int]], tokens: int, config: LexiconConfig) -> Lexicon:
-    """Return the lexicon of sets, each given by its training rows and its number of labels.
+def fit(lessons: Sequence[Lesson], tokens: int, config: LexiconConfig) -> Fitted:
+    """Return the lexicon of several sets.
 
     The values of each set's training texts have a standard deviation of 1, like features of an encoder. Every label
     must occur. Raises `RefusedError` (`train.geometry`) for a vocabulary too large for 32-bit hashes.
@@ -62,18 +95,22 @@ def fit(sets: Sequence[tuple[Examples, int]], tokens: int, config: LexiconConfig
             f"A lexicon over {tokens} tokens does not fit 32-bit hashes.",
             hint=f"At most {MOST_TOKENS} tokens; a trimmed vocabulary is smaller.",
         )
-    counted = [_counted(train) for train, _ in sets]
-    labels = [classes for _, classes in sets]
+    counted = [_counted(lesson.train).of_several() for lesson in lessons]
+    labels = [lesson.labels for lesson in lessons]
     width = max(WIDTH, *map(columns, labels))
-    areas = laid_out([found.ngrams for found in counted], labels, config.buckets, width)
+    areas = laid_out([len(np.unique(counts.found.indices)) for counts in counted], labels, config.buckets, width)
     table = np.full((sum(area.rows for area in areas), width), 0.0, dtype=np.float32)
     biases: list[Float64] = []
-    for (train, _), found, area in zip(sets, counted, areas, strict=True):
-        weights, bias = _fitted(found, np.array(train.labels), area, area.fold(width), config.inverse_penalty)
+    chosen: list[float] = []
+    for lesson, counts, area in zip(lessons, counted, areas, strict=True):
+        fold = area.fold(width)
+        penalty, weights, bias = _chosen(lesson, counts.shares(area.rows, fold), area, fold, config.inverse_penalties)
         table[area.first_row : area.first_row + area.rows, : weights.shape[1]] = weights
         biases.append(bias)
+        chosen.append(penalty)
     table[np.abs(table).max(axis=1) < UNUSED] = UNUSED
-    return Lexicon(torch.from_numpy(table), areas, torch.from_numpy(np.concatenate(biases).astype(np.float32)))
+    together = torch.from_numpy(np.concatenate(biases).astype(np.float32))
+    return Fitted(Lexicon(torch.from_numpy(table), areas, together), tuple(chosen))
 
 
 def laid_out(ngrams: Sequence[int], labels: Sequence[int], buckets: int, width: int) -> tuple[Area, ...]:
@@ -98,31 +135,38 @@ def _without_common_divisor(least: int, fold: int) -> int:
     return next(rows for rows in count(max(1, least)) if gcd(rows, fold) == 1)
 
 
-def _counted(train: Examples) -> _Counts:
+def _counted(examples: Examples) -> _Counts:
     keys: list[NDArray[np.int64]] = []
-    for row in range(len(train.ids)):
-        batch = collate(train.ids, [row], 0)
+    for row in range(len(examples.ids)):
+        batch = collate(examples.ids, [row], 0)
         keys.append(hashed(batch.input_ids, batch.attention_mask)[0][0].numpy())
     lengths = np.array([len(found) for found in keys])
     ends = np.concatenate([[0], np.cumsum(lengths)])
     whole = csr_matrix((np.ones(ends[-1]), np.concatenate(keys), ends), shape=(len(keys), HASHES))
     whole.sum_duplicates()
-    shared = np.bincount(whole.indices, minlength=HASHES) > 1
-    whole.data[~shared[whole.indices]] = 0
-    whole.eliminate_zeros()
-    return _Counts(whole, lengths.astype(np.float64), int(shared.sum()))
+    return _Counts(whole, lengths.astype(np.float64))
+
+
+def _chosen(
+    lesson: Lesson, shares: csr_matrix, area: Area, fold: int, penalties: Sequence[float]
+) -> tuple[float, Float64, Float64]:
+    """Return the inverse penalty that dev likes best (the strongest of equals), and its `_fitted`."""
+    fitted = [_fitted(shares, np.array(lesson.train.labels), area, penalty) for penalty in sorted(penalties)]
+    scores = [0]
+    if len(penalties) > 1:
+        dev = _counted(lesson.dev).shares(area.rows, fold)
+        told = [dev @ weights.reshape(-1, area.columns) + bias[-area.columns :] for weights, bias in fitted]
+        guesses = [(of[:, 0] > 0) if area.labels == 2 else of.argmax(1) for of in told]
+        scores = [int((guess == np.array(lesson.dev.labels)).sum()) for guess in guesses]
+    best = scores.index(max(scores))
+    return sorted(penalties)[best], *fitted[best]
 
 
 def _fitted(
-    counts: _Counts, chosen: NDArray[np.int64], area: Area, fold: int, inverse_penalty: float
+    shares: csr_matrix, labels: NDArray[np.int64], area: Area, inverse_penalty: float
 ) -> tuple[Float64, Float64]:
     """Return weights [rows, fold · columns] and bias [labels] of one set."""
-    found = counts.found
-    buckets = found.indices % area.rows * fold + found.indices % fold
-    values = found.data / np.sqrt(np.repeat(counts.lengths, np.diff(found.indptr)))
-    shares = csr_matrix((values, buckets, found.indptr), shape=(found.shape[0], area.rows * fold))
-    shares.sum_duplicates()
-    models = [_against_the_rest(shares, chosen == of, inverse_penalty) for of in range(area.labels)[-area.columns :]]
+    models = [_against_the_rest(shares, labels == of, inverse_penalty) for of in range(area.labels)[-area.columns :]]
     weights = np.stack([weight for weight, _ in models], axis=1)
     bias = np.array([bias for _, bias in models])
     spread = float(np.std(shares @ weights + bias))
