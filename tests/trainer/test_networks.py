@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import pytest
 
@@ -10,6 +11,7 @@ torch = pytest.importorskip("torch", reason="training needs the extra trainer")
 pytest.importorskip("transformers", reason="training needs the extra trainer")
 
 from headway.contract.errors import RefusedError
+from headway_trainer import qat
 from headway_trainer.distil_task import soft_loss
 from headway_trainer.matching import Guidance, Matching, attention_loss, guidance, points
 from headway_trainer.models.student import (
@@ -17,6 +19,7 @@ from headway_trainer.models.student import (
     Student,
     StudentConfig,
     StudentOutput,
+    exact,
     initialise_embeddings,
     pool,
 )
@@ -75,6 +78,24 @@ def test_padding_is_not_read_where_every_score_is_far_below_zero() -> None:
         short, long = student(ids, torch.ones_like(ids)), student(padded, mask)
     assert float(long.attentions[0][:, :, :7, 7:].max()) == 0, "read by no token of the text"
     torch.testing.assert_close(short.features, long.features, atol=1e-4, rtol=1e-5)
+
+
+def test_a_student_in_float64_has_the_weights_of_the_grid() -> None:
+    student = Student(replace(TINY, embedding=32, hidden=128), 3, 50, 0)
+    qat.attach(student)
+    latent = student.backbone.embeddings.embedding_transformation.parametrizations.weight.original
+    double = exact(student)
+    found = double.backbone.embeddings.embedding_transformation.weight
+    assert found.dtype == torch.float64
+    assert torch.equal(found, qat.on_grid(latent).double()), "rounded once, in float32"
+    ids = torch.randint(1, 50, (3, 9))
+    mask = torch.ones_like(ids)
+    mask[:, 7:] = 0
+    with torch.no_grad():
+        single, other = student.eval()(ids, mask).features, double(ids, mask).features
+    torch.testing.assert_close(single, other.float(), atol=1e-5, rtol=1e-5)
+    qat.detach(student)
+    assert torch.equal(student.backbone.embeddings.embedding_transformation.weight, latent), "the student is left alone"
 
 
 def test_pooling() -> None:

@@ -117,7 +117,8 @@ def predictions(student: Student, ids: Sequence[Sequence[int]], pad_id: int) -> 
     for rows in ordered_batches([len(row) for row in ids], 64):
         batch = collate(ids, rows, pad_id)
         out = student(batch.input_ids, batch.attention_mask)
-        features[batch.rows], logits[batch.rows] = out.features.cpu(), out.logits.cpu()
+        features[batch.rows] = out.features.to("cpu", torch.float32)
+        logits[batch.rows] = out.logits.to("cpu", torch.float32)
     return features, logits
 
 

@@ -1,5 +1,8 @@
 """Whether a package computes what a student in PyTorch computes: features and the labels a classifier makes of them.
 
+The student is run in float64. Attention scores of a student without normalisation reach tens of thousands, where
+float32 has steps of a thousandth; in one text of some thousand PyTorch's own rounding is larger than the package's.
+
 The classifier is the one that training ended with, on the int8 grid if it is large enough, and stands in no package:
 it labels the features of both sides.
 """
@@ -17,7 +20,7 @@ from headway_trainer.data.sets import SPLITS, LabelledSet
 from headway_trainer.distil_task import predictions
 from headway_trainer.distributed import device
 from headway_trainer.models.lexicon import Lexicon
-from headway_trainer.models.student import Student
+from headway_trainer.models.student import Student, exact
 from headway_trainer.run import Run
 
 Float32 = NDArray[np.float32]
@@ -51,10 +54,9 @@ def kept_texts(run: Run) -> dict[str, list[str]]:
 
 
 def dev_answers(run: Run, student: Student) -> Answers:
-    """Return the features that a student gives every set's dev rows; it is left where models live."""
-    student.to(device())
-    pad_id = run.tokenizer.pad_id
-    return {of.name: predictions(student, run.examples(of, "dev").ids, pad_id)[0].numpy() for of in run.sets}
+    """Return the features that a student gives every set's dev rows, computed in float64."""
+    double, pad_id = exact(student).to(device()), run.tokenizer.pad_id
+    return {of.name: predictions(double, run.examples(of, "dev").ids, pad_id)[0].numpy() for of in run.sets}
 
 
 def parity(
@@ -94,5 +96,5 @@ def labels_by(classifier: Classifier, features: Float32, span: slice) -> NDArray
 
 def classifier_of(student: Student) -> Classifier:
     """Return a student's classifier as it computes now: before `qat.detach` on the grid that it was trained on."""
-    held = student.classifier
+    held = student.eval().classifier
     return held.weight.detach().cpu().numpy().T.copy(), held.bias.detach().cpu().numpy().copy()

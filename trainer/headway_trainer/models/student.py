@@ -113,7 +113,7 @@ class Student(nn.Module):
 
     def forward(self, input_ids: Tensor, attention_mask: Tensor) -> StudentOutput:
         """Run integer ids and mask [n, t], t at most `max_length`."""
-        mask = attention_mask.to(torch.float32)
+        mask = attention_mask.to(self.classifier.weight.dtype)
         hidden, attentions = self._encode(input_ids, mask)
         features = pool(hidden[self.config.pooled_layer], mask, self.config.pooling, self.masked)
         return StudentOutput(features, self.classifier(self.dropout(features)), hidden, attentions)
@@ -127,6 +127,18 @@ class Student(nn.Module):
             hidden.append(states)
             attentions.append(weights)
         return tuple(hidden), tuple(attentions)
+
+
+def exact(student: Student) -> Student:
+    """Return a student in float64 with the weights that this one computes with, on the int8 grid if it is attached."""
+    with torch.random.fork_rng(devices=[]), torch.no_grad():
+        tokens = student.backbone.config.vocab_size
+        made = Student(student.config, student.classifier.out_features, tokens, student.pad_id)
+        made.masked = student.masked
+        for name, parameter in made.named_parameters():
+            place, _, leaf = name.rpartition(".")
+            parameter.copy_(getattr(student.eval().get_submodule(place), leaf))
+    return made.double().eval()
 
 
 def pool(states: Tensor, mask: Tensor, pooling: Pooling, masked: float = MASKED) -> Tensor:
