@@ -7,6 +7,7 @@ from datetime import timedelta
 import pytest
 from tuf.api.metadata import Metadata
 
+from headway.contract.digests import canonical_json
 from headway.contract.errors import RefusedError, UntrustedError
 from headway.trust.ceremony import (
     RootChange,
@@ -205,9 +206,19 @@ def test_forged_signature_file_is_refused(files):
         merge(request, [forged])
 
 
-@pytest.mark.parametrize("data", [b"", b"[]", b'{"schema":2}', b'{"schema":1,"app":"a","role":"root","metadata":"!"}'])
-def test_damaged_files_are_refused(data):
-    with refused("malformed"):
+@pytest.mark.parametrize("data", [b"", b"[]", b'{"schema":2}', b"-----BEGIN PRIVATE KEY-----", b"\xff"])
+def test_files_of_another_kind_are_refused(data):
+    with refused("wrong_file"):
         SigningRequest.from_bytes(data)
-    with refused("malformed"):
+    with refused("wrong_file"):
         DetachedSignature.from_bytes(data)
+
+
+def test_damaged_files_are_refused():
+    for version, metadata in ((1, "!"), (2, "AA==")):
+        with refused("malformed"):
+            SigningRequest.from_bytes(
+                canonical_json({"schema": version, "app": "a", "role": "root", "metadata": metadata}, document="test")
+            )
+    with refused("malformed"):
+        DetachedSignature.from_bytes(b'{"schema":1,"role":"root","payload":"x","signature":"00"}')
