@@ -36,6 +36,7 @@ def make_head(
         "hidden": list(config.hidden),
         "bytes": len(spec),
         "weight_decay": fitted.weight_decay,
+        **({} if fitted.lexicon_weight is None else {"lexicon_weight": fitted.lexicon_weight}),
         "dev": Accuracy(fitted.dev_correct, len(dev.labels)).to_json(),
     }
 

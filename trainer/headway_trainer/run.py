@@ -163,6 +163,13 @@ class Run:
         most = self.config.head_rows if split == "train" else 0
         return drawn(len(of.splits[split].texts), most, self.config.seed)
 
+    def told_of(self, of: LabelledSet) -> slice | None:
+        """Return the columns of the features in which the lexicon speaks about a set's own labels, None if nowhere."""
+        if not (self.config.lexicon.buckets and of.taught):
+            return None
+        first = self.config.student.feature_dimension
+        return slice(first + of.span.start, first + of.span.stop)
+
     def scored(self, split: str) -> tuple[Scored, ...]:
         """Return a split of every taught set with its columns of the classifier."""
         return tuple((self.examples(rows, split), rows.span) for rows in self.taught)

@@ -124,7 +124,7 @@ def _refitted(run: Run, of: LabelledSet, features: Mapping[str, Float32]) -> dic
     cached = {split: features[key(of, split)] for split in SPLITS}
     labels = {split: np.array(run.examples(of, split).labels)[run.kept_rows(of, split)] for split in SPLITS}
     config = run.config.heads_of(of.name)[0]
-    train, dev = (Rows(cached[split], labels[split]) for split in ("train", "dev"))
+    train, dev = (Rows(cached[split], labels[split], run.told_of(of)) for split in ("train", "dev"))
     fitted = fit_head(_once(run, config), train, dev, len(of.config.labels))
     scores = {split: _score(fitted.weights, cached[split], labels[split]) for split in ("dev", "test")}
     return {"head": config.name, **scores}

@@ -105,7 +105,7 @@ def _right(run: Run, cached: Any, of: LabelledSet, split: str) -> Right:
 
 def _chosen_before(run: Run, of: LabelledSet, config: HeadConfig, cached: Any) -> NDArray[np.int64]:
     labels = {split: np.array(run.examples(of, split).labels)[run.kept_rows(of, split)] for split in ("train", "dev")}
-    rows = {split: Rows(cached[key(of, split)], labels[split]) for split in labels}
+    rows = {split: Rows(cached[key(of, split)], labels[split], run.told_of(of)) for split in labels}
     decay = run.needed("fit-heads")[config.name]["weight_decay"]
     once = replace(config, weight_decays=(decay,), refit=False)
     fitted = fit_head(once, rows["train"], rows["dev"], len(of.config.labels))
