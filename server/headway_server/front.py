@@ -35,13 +35,14 @@ class _Waiting:
     """A connection without a thread: what has come of its next request, and until when it may wait.
 
     ``needs``: so many bytes make the plain report whole whose head has come; 0 while there is none.
+    ``registered``: whether the poller knows it yet, which a thread tells it a moment after the loop could see it.
     """
 
-    __slots__ = ("come", "connection", "ending", "needs", "until")
+    __slots__ = ("come", "connection", "ending", "needs", "registered", "until")
 
     def __init__(self, connection: TConn, until: float) -> None:
         self.connection, self.until = connection, until
-        self.come, self.needs, self.ending = b"", 0, False
+        self.come, self.needs, self.ending, self.registered = b"", 0, False, False
 
 
 class _Chosen:
@@ -121,6 +122,8 @@ class FrontWorker(ThreadWorker):  # type: ignore[misc]
             return
         self._swept = now
         for waiting in list(self._waiting.values()):
+            if not waiting.registered:  # a thread is about to: the next sweep sees it
+                continue
             if waiting.needs and not force:
                 if stopping or now > waiting.until:
                     self._hand_over(waiting, waiting.come)
@@ -157,6 +160,7 @@ class FrontWorker(ThreadWorker):  # type: ignore[misc]
         waiting = _Waiting(connection, self._now + self.cfg.keepalive)
         self._waiting[connection.sock.fileno()] = waiting
         self.poller.register(connection.sock, selectors.EVENT_READ, partial(self._readable, waiting))
+        waiting.registered = True
         return waiting
 
     def _forget(self, waiting: _Waiting) -> None:

@@ -195,9 +195,11 @@ def test_many_devices_at_once_lose_nothing(server: Server, published: PublisherW
     def device(index: int) -> None:
         for step in range(12):
             first = index * 20 + step * 3
-            accepted[index] += intakes[index % 2].report(
-                "reader", outcomes(published, offered, "confirmed", range(first, first + 3))
-            ).accepted
+            accepted[index] += (
+                intakes[index % 2]
+                .report("reader", outcomes(published, offered, "confirmed", range(first, first + 3)))
+                .accepted
+            )
 
     threads = [threading.Thread(target=device, args=(index,)) for index in range(10)]
     for thread in threads:

@@ -18,6 +18,7 @@ from headway_trainer.config import read_config
 from headway_trainer.data.batches import epoch_batches
 from headway_trainer.data.examples import UNLABELLED, Examples
 from headway_trainer.data.mixing import Mixture
+from headway_trainer.data.sets import SetConfig, read_sets
 from headway_trainer.distil_task import TaskConfig, label_loss, soft_loss
 from headway_trainer.pipeline import run_steps
 from headway_trainer.run import Places, Run
@@ -155,6 +156,25 @@ def test_a_row_without_an_answer_teaches_by_its_label_alone() -> None:
     soft, hard = soft_loss(found[[0, 2]], told[[0, 2]], 2.0), torch.nn.functional.cross_entropy
     expected = 0.4 * soft * 2 / 3 + (0.6 * hard(found[:1], labels[:1]) + hard(found[1:2], labels[1:2])) / 2
     assert torch.allclose(label_loss(found, told, labels, config), expected)
+
+
+def test_what_one_set_measures_on_teaches_no_other(tmp_path: Path) -> None:
+    def lines(name: str, *texts: str) -> str:
+        rows = [f"{'long' if index % 2 else 'short'}\t{text}" for index, text in enumerate(texts)]
+        (tmp_path / name).write_text("\n".join(["label\ttext", *rows]) + "\n", "utf-8")
+        return name
+
+    own = SetConfig("hotels", ("long", "short"), lines("h.train", "甲", "乙"), lines("h.dev", "甲"), "", "")
+    texts = ("很 好，AB", "早餐不错", "房间很大就是太吵了一点", "乙", "服务")
+    shop = SetConfig("shop", ("long", "short"), lines("s.train", *texts), lines("s.dev", "丙"), "", "")
+    more = lines("m.dev", "早餐不错", "很好，ab"), lines("m.test", "房间很大就是太吵了，不过便宜")
+    third = SetConfig("more", ("long", "short"), lines("m.train", "服务"), more[0], "", "", test=more[1])
+    hotels, shops, _ = read_sets((own, shop, third), tmp_path, seed=1, longest=8)
+    assert hotels.splits["train"].texts == ("甲", "乙"), "what stands in its own dev is told, not left out"
+    assert hotels.borrowed == {}
+    assert shops.splits["train"].texts == ("乙", "服务"), "the same beginning is the same text"
+    assert shops.borrowed == {"more": 3}
+    assert len(read_sets((shop,), tmp_path, seed=1, longest=8)[0].splits["train"].texts) == 5
 
 
 def test_the_gate_judges_every_taught_set(shared: tuple[Run, dict[str, Any]]) -> None:

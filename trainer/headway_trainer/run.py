@@ -121,7 +121,7 @@ class Run:
     def sets(self) -> tuple[LabelledSet, ...]:
         """The labelled sets, each with its splits `train`, `dev` and `test`."""
         folder = self.places.data or self.places.config_folder
-        return read_sets(self.config.data.labelled, folder, self.config.seed)
+        return read_sets(self.config.data.labelled, folder, self.config.seed, self.config.student.max_length)
 
     @property
     def taught(self) -> tuple[LabelledSet, ...]:

@@ -46,7 +46,7 @@ def prepare(run: Run) -> dict[str, Any]:
 def _counted(run: Run, of: LabelledSet) -> dict[str, Any]:
     longest = run.config.student.max_length
     splits = {split: counts(of.splits[split], of.config.labels, run.tokenizer, longest) for split in SPLITS}
-    facts = {"splits": splits, "overlaps": checks.overlaps(of.splits)}
+    facts = {"splits": splits, "overlaps": checks.overlaps(of.splits), "borrowed": dict(of.borrowed)}
     told = checks.remarks(facts, longest)
     print("\n".join(f"{of.name}: {line}" if of.name else line for line in told), flush=True)
     return facts

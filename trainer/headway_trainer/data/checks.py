@@ -76,6 +76,8 @@ def remarks(prepared: Mapping[str, Any], max_length: int) -> list[str]:
         if count:
             one, other = pair.split(" in ")
             found.append(f"{count} rows of {one} stand in {other} too: figures on {other} will be too good")
+    for lender, count in prepared.get("borrowed", {}).items():
+        found.append(f"{count} rows of train stand in dev or test of {lender} and are left out")
     return found
 
 

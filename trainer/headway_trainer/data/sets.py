@@ -2,15 +2,20 @@
 
 A set that is held out takes no part in teaching: neither teacher nor student nor the second opinion reads its rows, and
 only its head is fitted, so that its figure says what the base is worth for a task it was not made for.
+
+What one set measures on, no other may teach: a base reads the training rows of all, and published collections borrow
+texts from each other. Such rows are left out of training, and counted.
 """
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+from headway.contract.tokenizer import normalise
 from headway_trainer.data.corpora import Labelled, read_labelled
 from headway_trainer.data.examples import drawn
 
@@ -45,11 +50,15 @@ class SetConfig:
 
 @dataclass(frozen=True, slots=True)
 class LabelledSet:
-    """A set as read: its splits by name and the columns `span` of the joint classifier, none for a held-out set."""
+    """A set as read: its splits by name and the columns `span` of the joint classifier, none for a held-out set.
+
+    `borrowed` says how many of its training rows were left out, by the set that measures on them.
+    """
 
     config: SetConfig
     splits: Mapping[str, Labelled]
     span: slice
+    borrowed: Mapping[str, int] = field(default_factory=dict)
 
     @property
     def name(self) -> str:
@@ -68,29 +77,60 @@ def by_set(sets: Sequence[LabelledSet], of: Callable[[LabelledSet], dict[str, An
     return found.get("", {"sets": found})
 
 
-def read_sets(configs: Sequence[SetConfig], folder: Path, seed: int) -> tuple[LabelledSet, ...]:
-    """Read all sets, paths relative to `folder`. Raises `RefusedError` (`train.corpus`)."""
+def read_sets(configs: Sequence[SetConfig], folder: Path, seed: int, longest: int) -> tuple[LabelledSet, ...]:
+    """Read all sets, paths relative to `folder`, texts told apart by their first `longest` characters.
+
+    Raises `RefusedError` (`train.corpus`).
+    """
+    read = [_read(config, folder) for config in configs]
+    measured = [{_beginning(text, longest) for split in (dev, test) for text in split.texts} for _, dev, test in read]
     found: list[LabelledSet] = []
     start = 0
-    for config in configs:
+    for place, (config, (train, dev, test)) in enumerate(zip(configs, read, strict=True)):
         stop = start if config.held_out else start + len(config.labels)
-        found.append(LabelledSet(config, _splits(config, folder, seed), slice(start, stop)))
+        own, borrowed = _own(train, place, measured, longest)
+        splits = {
+            "train": _capped(own, config.max_rows, seed),
+            "dev": _capped(dev, config.max_dev_rows, seed),
+            "test": test,
+        }
+        told = {configs[other].name: count for other, count in borrowed.items()}
+        found.append(LabelledSet(config, splits, slice(start, stop), told))
         start = stop
     return tuple(found)
 
 
-def _splits(config: SetConfig, folder: Path, seed: int) -> dict[str, Labelled]:
+def _own(train: Labelled, place: int, measured: Sequence[set[str]], longest: int) -> tuple[Labelled, Mapping[int, int]]:
+    """Return the training rows that no other set measures on, and how many others do, by the first that does."""
+    others = [other for other in range(len(measured)) if other != place]
+    if not others:
+        return train, {}
+    kept: list[int] = []
+    borrowed: Counter[int] = Counter()
+    for row, text in enumerate(train.texts):
+        beginning = _beginning(text, longest)
+        lender = next((other for other in others if beginning in measured[other]), None)
+        if lender is None:
+            kept.append(row)
+        else:
+            borrowed[lender] += 1
+    return _chosen(train, kept), borrowed
+
+
+def _beginning(text: str, longest: int) -> str:
+    """Return as much of a text as a base of so many tokens may read: what lies behind tells nothing apart."""
+    return "".join(normalise(text).split())[:longest]
+
+
+def _read(config: SetConfig, folder: Path) -> tuple[Labelled, Labelled, Labelled]:
+    """Return train, dev and test, which is dev where no file is named."""
+
     def read(file: str) -> Labelled:
         rows = read_labelled(folder / file, config.label_column, config.text_column)
         return _chosen(rows, [i for i, label in enumerate(rows.labels) if label not in config.left_out])
 
-    train, dev = read(config.train), read(config.dev)
-    test = read(config.test) if config.test else dev
-    return {
-        "train": _capped(train, config.max_rows, seed),
-        "dev": _capped(dev, config.max_dev_rows, seed),
-        "test": test,
-    }
+    dev = read(config.dev)
+    return read(config.train), dev, read(config.test) if config.test else dev
 
 
 def _capped(rows: Labelled, most: int | None, seed: int) -> Labelled:
