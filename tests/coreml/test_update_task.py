@@ -219,7 +219,8 @@ def test_training_twice_continues_from_the_first(head, data, tmp_path):
     first.write(tmp_path / "first.mlmodel")
     again = update_model(tmp_path / "first.mlmodel", data, configured(epochs=3)).model
     whole = update_model(head, data, configured(epochs=5)).model
-    assert again.spec_bytes == whole.spec_bytes
+    for key in whole.trainable_keys:  # between the two the weights were rounded to float32
+        np.testing.assert_allclose(again.weights[key], whole.weights[key], rtol=1e-6, atol=1e-7)
 
 
 def test_writing_into_a_missing_folder_is_an_io_error(head, data, tmp_path):

@@ -14,10 +14,16 @@ from numpy.typing import NDArray
 
 from headway.coreml.proto import Message
 
-__all__ = ["Float32", "count_of", "kind_of", "read_weights", "write_weights"]
+__all__ = ["Float32", "Float64", "Floats", "count_of", "kind_of", "read_weights", "write_weights"]
 
 Float32 = NDArray[np.float32]
 """An array of float32."""
+
+Float64 = NDArray[np.float64]
+"""An array of float64."""
+
+Floats = NDArray[Any]
+"""An array of float32 in a prediction, of float64 in a training."""
 
 
 def kind_of(params: Message) -> str:

@@ -124,5 +124,5 @@ def _train_one(job: FleetJob, plan: TrainingPlan, semantics: Semantics) -> Fleet
         trainer.check_finite()
     except MLModelError as error:
         return FleetResult.failed(error)
-    weights = {key: np.array(trainer.weights[key], dtype=np.float32) for key in model.trainable_keys}
-    return FleetResult(weights, tuple(losses))
+    trained = trainer.weights
+    return FleetResult({key: np.array(trained[key]) for key in model.trainable_keys}, tuple(losses))

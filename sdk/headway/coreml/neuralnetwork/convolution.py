@@ -8,7 +8,7 @@ import numpy as np
 
 from headway.coreml.neuralnetwork.layer import Weights, bad_blob, spatial
 from headway.coreml.neuralnetwork.windows import Window
-from headway.coreml.weights import Float32
+from headway.coreml.weights import Floats
 
 __all__ = ["Convolution"]
 
@@ -24,7 +24,7 @@ class Convolution:
     window: Window
     has_bias: bool
 
-    def forward(self, blob: Float32, weights: Weights) -> tuple[Float32, tuple[Float32, tuple[int, ...]]]:
+    def forward(self, blob: Floats, weights: Weights) -> tuple[Floats, tuple[Floats, tuple[int, ...]]]:
         """Return ``[n, out, h, w]``; saves the windows and the input's shape."""
         planes = spatial(blob)
         windows = self.window.slices(self.window.pad(planes, 0.0))
@@ -36,16 +36,16 @@ class Convolution:
         out = out.reshape(len(planes), self.channels_out, *windows.shape[2:4])
         if self.has_bias:
             out = out + weights[f"{self.name}.biases"][:, None, None]
-        return out.astype(np.float32, copy=False), (grouped, blob.shape)
+        return out, (grouped, blob.shape)
 
     def backward(
-        self, gradient: Float32, saved: tuple[Float32, tuple[int, ...]], weights: Weights
-    ) -> tuple[Float32, dict[str, Float32]]:
+        self, gradient: Floats, saved: tuple[Floats, tuple[int, ...]], weights: Weights
+    ) -> tuple[Floats, dict[str, Floats]]:
         """Return the gradient of the input and of weights and biases."""
         grouped, shape = saved
         split = gradient.reshape(len(gradient), self.groups, -1, *gradient.shape[2:])
         kernel = np.einsum("ngohw,ngchwij->gocij", split, grouped, optimize=True)
-        own = {f"{self.name}.weights": kernel.reshape(weights[f"{self.name}.weights"].shape).astype(np.float32)}
+        own = {f"{self.name}.weights": kernel.reshape(weights[f"{self.name}.weights"].shape)}
         if self.has_bias:
             own[f"{self.name}.biases"] = gradient.sum(axis=(0, 2, 3))
         windows = np.einsum("ngohw,gocij->ngchwij", split, self._kernel(weights), optimize=True)
@@ -53,6 +53,6 @@ class Convolution:
         size = (shape[2], shape[3]) if len(shape) == 4 else (1, 1)
         return self.window.scatter(merged, size).reshape(shape), own
 
-    def _kernel(self, weights: Weights) -> Float32:
+    def _kernel(self, weights: Weights) -> Floats:
         kernel = weights[f"{self.name}.weights"]
         return kernel.reshape(self.groups, self.channels_out // self.groups, *kernel.shape[1:])

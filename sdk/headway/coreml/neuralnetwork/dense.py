@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from headway.coreml.neuralnetwork.layer import Weights, bad_blob
-from headway.coreml.weights import Float32
+from headway.coreml.weights import Floats
 
 __all__ = ["InnerProduct"]
 
@@ -19,7 +19,7 @@ class InnerProduct:
     channels_out: int
     has_bias: bool
 
-    def forward(self, blob: Float32, weights: Weights) -> tuple[Float32, Float32]:
+    def forward(self, blob: Floats, weights: Weights) -> tuple[Floats, Floats]:
         """Return ``[n, out]`` and the flattened input."""
         if blob.shape[1] != self.channels_in or blob.size != len(blob) * self.channels_in:
             raise bad_blob(self.name, blob, f"{self.channels_in} channels and no spatial extent")
@@ -27,7 +27,7 @@ class InnerProduct:
         out = flat @ weights[f"{self.name}.weights"].T
         return (out + weights[f"{self.name}.biases"] if self.has_bias else out), flat
 
-    def backward(self, gradient: Float32, saved: Float32, weights: Weights) -> tuple[Float32, dict[str, Float32]]:
+    def backward(self, gradient: Floats, saved: Floats, weights: Weights) -> tuple[Floats, dict[str, Floats]]:
         """Return the gradient of the input and of weights and biases."""
         own = {f"{self.name}.weights": gradient.T @ saved}
         if self.has_bias:

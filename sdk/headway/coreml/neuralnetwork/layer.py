@@ -1,4 +1,4 @@
-"""What a layer is to the executor: a pure function with its derivative."""
+"""What a layer is to the executor: a pure function with its derivative, in float32 or float64 as its blob is."""
 
 from __future__ import annotations
 
@@ -6,25 +6,25 @@ from collections.abc import Mapping
 from typing import Any, Protocol
 
 from headway.contract.errors import IncompatibleError, RefusedError
-from headway.coreml.weights import Float32
+from headway.coreml.weights import Floats
 
 __all__ = ["Layer", "Weights", "bad_blob", "spatial", "unsupported"]
 
-Weights = Mapping[str, Float32]
+Weights = Mapping[str, Floats]
 """Weights by ``"<layer>.weights"`` and ``"<layer>.biases"``."""
 
 
 class Layer(Protocol):
     """One layer with one input and one output blob."""
 
-    def forward(self, blob: Float32, weights: Weights) -> tuple[Float32, Any]:
+    def forward(self, blob: Floats, weights: Weights) -> tuple[Floats, Any]:
         """Return the output and whatever :meth:`backward` needs."""
 
-    def backward(self, gradient: Float32, saved: Any, weights: Weights) -> tuple[Float32, dict[str, Float32]]:
+    def backward(self, gradient: Floats, saved: Any, weights: Weights) -> tuple[Floats, dict[str, Floats]]:
         """Return the gradient of the input and the gradients of the layer's own weights (summed over the batch)."""
 
 
-def spatial(blob: Float32) -> Float32:
+def spatial(blob: Floats) -> Floats:
     """Return *blob* as ``[n, channels, height, width]``."""
     return blob if blob.ndim == 4 else blob.reshape(*blob.shape, 1, 1)
 
@@ -39,7 +39,7 @@ def unsupported(name: str, what: str) -> IncompatibleError:
     )
 
 
-def bad_blob(name: str, blob: Float32, expected: str) -> RefusedError:
+def bad_blob(name: str, blob: Floats, expected: str) -> RefusedError:
     """Return the error for a blob whose shape does not suit the layer *name*."""
     return RefusedError(
         "blob_shape",

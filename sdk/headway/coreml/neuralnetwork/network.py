@@ -10,7 +10,7 @@ from headway.contract.errors import IncompatibleError, RefusedError
 from headway.coreml.neuralnetwork.compile import compile_layer
 from headway.coreml.neuralnetwork.layer import Layer, Weights
 from headway.coreml.proto import Message
-from headway.coreml.weights import Float32
+from headway.coreml.weights import Floats
 
 __all__ = ["Chain", "Network", "Node", "compile_network"]
 
@@ -36,7 +36,7 @@ class Chain:
     target: str
     nodes: tuple[Node, ...]
 
-    def forward(self, blob: Float32, weights: Weights) -> tuple[Float32, list[Any]]:
+    def forward(self, blob: Floats, weights: Weights) -> tuple[Floats, list[Any]]:
         """Return the target blob and what :meth:`backward` needs."""
         saved = []
         for node in self.nodes:
@@ -44,9 +44,9 @@ class Chain:
             saved.append(kept)
         return blob, saved
 
-    def backward(self, gradient: Float32, saved: list[Any], weights: Weights) -> dict[str, Float32]:
+    def backward(self, gradient: Floats, saved: list[Any], weights: Weights) -> dict[str, Floats]:
         """Return the gradients of the weights of all updatable layers, given the gradient of the target blob."""
-        found: dict[str, Float32] = {}
+        found: dict[str, Floats] = {}
         for node, kept in zip(reversed(self.nodes), reversed(saved), strict=True):
             gradient, own = node.layer.backward(gradient, kept, weights)
             if node.updatable:
@@ -61,7 +61,7 @@ class Network:
     nodes: tuple[Node, ...]
     weights: Weights = field(repr=False)
 
-    def run(self, blobs: Mapping[str, Float32], weights: Weights | None = None) -> dict[str, Float32]:
+    def run(self, blobs: Mapping[str, Floats], weights: Weights | None = None) -> dict[str, Floats]:
         """Execute every layer on *blobs* (inputs by name) and return all blobs, inputs included.
 
         *weights* replaces the weights of the specification.
@@ -92,7 +92,7 @@ def compile_network(network: Message, inputs: tuple[str, ...]) -> Network:
     """
     _check_supported(network)
     known = set(inputs)
-    weights: dict[str, Float32] = {}
+    weights: dict[str, Floats] = {}
     nodes: list[Node] = []
     for layer in network.layers:
         if len(layer.input) != 1 or len(layer.output) != 1:

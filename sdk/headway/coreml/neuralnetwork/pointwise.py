@@ -8,11 +8,11 @@ from typing import Any, Literal
 import numpy as np
 
 from headway.coreml.neuralnetwork.layer import Weights, bad_blob, spatial
-from headway.coreml.weights import Float32
+from headway.coreml.weights import Floats
 
 __all__ = ["Activation", "BatchNorm", "Flatten", "Softmax", "log_softmax", "softmax"]
 
-Gradients = tuple[Float32, dict[str, Float32]]
+Gradients = tuple[Floats, dict[str, Floats]]
 
 
 @dataclass(frozen=True)
@@ -21,17 +21,17 @@ class Activation:
 
     kind: Literal["ReLU", "sigmoid", "tanh"]
 
-    def forward(self, blob: Float32, weights: Weights) -> tuple[Float32, Float32]:
+    def forward(self, blob: Floats, weights: Weights) -> tuple[Floats, Floats]:
         """Return the output, which is also what the derivative is computed from."""
         if self.kind == "ReLU":
-            out = np.maximum(blob, np.float32(0))
+            out = np.maximum(blob, 0)
         elif self.kind == "tanh":
             out = np.tanh(blob)
         else:
             out = _sigmoid(blob)
         return out, out
 
-    def backward(self, gradient: Float32, saved: Float32, weights: Weights) -> Gradients:
+    def backward(self, gradient: Floats, saved: Floats, weights: Weights) -> Gradients:
         """Return the gradient of the input; at exactly zero ReLU passes none."""
         if self.kind == "ReLU":
             return gradient * (saved > 0), {}
@@ -40,24 +40,24 @@ class Activation:
         return gradient * (saved * (1 - saved)), {}
 
 
-def _sigmoid(blob: Float32) -> Float32:
+def _sigmoid(blob: Floats) -> Floats:
     """Return 1 / (1 + exp(-x)) without overflow."""
     small = np.exp(-np.abs(blob))
-    out: Float32 = np.where(blob >= 0, 1 / (1 + small), small / (1 + small))
+    out: Floats = np.where(blob >= 0, 1 / (1 + small), small / (1 + small))
     return out
 
 
-def softmax(blob: Float32) -> Float32:
+def softmax(blob: Floats) -> Floats:
     """Return softmax over the channel axis, computed after subtracting the maximum."""
     powers = np.exp(blob - blob.max(axis=1, keepdims=True))
-    out: Float32 = powers / powers.sum(axis=1, keepdims=True)
+    out: Floats = powers / powers.sum(axis=1, keepdims=True)
     return out
 
 
-def log_softmax(blob: Float32) -> Float32:
+def log_softmax(blob: Floats) -> Floats:
     """Return the logarithm of softmax over the channel axis; finite where softmax itself would round to zero."""
     shifted = blob - blob.max(axis=1, keepdims=True)
-    out: Float32 = shifted - np.log(np.exp(shifted).sum(axis=1, keepdims=True))
+    out: Floats = shifted - np.log(np.exp(shifted).sum(axis=1, keepdims=True))
     return out
 
 
@@ -65,12 +65,12 @@ def log_softmax(blob: Float32) -> Float32:
 class Softmax:
     """Softmax over the channels."""
 
-    def forward(self, blob: Float32, weights: Weights) -> tuple[Float32, Float32]:
+    def forward(self, blob: Floats, weights: Weights) -> tuple[Floats, Floats]:
         """Return the probabilities, which the derivative needs too."""
         out = softmax(blob)
         return out, out
 
-    def backward(self, gradient: Float32, saved: Float32, weights: Weights) -> Gradients:
+    def backward(self, gradient: Floats, saved: Floats, weights: Weights) -> Gradients:
         """Return the gradient of the input."""
         return saved * (gradient - (gradient * saved).sum(axis=1, keepdims=True)), {}
 
@@ -81,12 +81,12 @@ class Flatten:
 
     channel_last: bool
 
-    def forward(self, blob: Float32, weights: Weights) -> tuple[Float32, tuple[int, ...]]:
+    def forward(self, blob: Floats, weights: Weights) -> tuple[Floats, tuple[int, ...]]:
         """Return ``[n, c * h * w]`` and the shape before."""
         moved = np.moveaxis(blob, 1, -1) if self.channel_last else blob
         return np.ascontiguousarray(moved).reshape(len(blob), -1), blob.shape
 
-    def backward(self, gradient: Float32, saved: tuple[int, ...], weights: Weights) -> Gradients:
+    def backward(self, gradient: Floats, saved: tuple[int, ...], weights: Weights) -> Gradients:
         """Return the gradient in the shape before."""
         if not self.channel_last:
             return gradient.reshape(saved), {}
@@ -99,16 +99,16 @@ class BatchNorm:
     """Batch normalisation with stored mean and variance (as in inference, also while training)."""
 
     name: str
-    scale: Float32
-    shift: Float32
+    scale: Floats
+    shift: Floats
 
     @staticmethod
-    def of(name: str, *, gamma: Float32, beta: Float32, mean: Float32, variance: Float32, epsilon: float) -> BatchNorm:
+    def of(name: str, *, gamma: Floats, beta: Floats, mean: Floats, variance: Floats, epsilon: float) -> BatchNorm:
         """Fold the four vectors ``[channels]`` into one multiplication and one addition."""
         scale = gamma / np.sqrt(variance + np.float32(epsilon))
         return BatchNorm(name, scale, beta - mean * scale)
 
-    def forward(self, blob: Float32, weights: Weights) -> tuple[Float32, Any]:
+    def forward(self, blob: Floats, weights: Weights) -> tuple[Floats, Any]:
         """Return the normalised blob."""
         if blob.shape[1] != len(self.scale):
             raise bad_blob(self.name, blob, f"{len(self.scale)} channels")
@@ -116,6 +116,6 @@ class BatchNorm:
         out = planes * self.scale[:, None, None] + self.shift[:, None, None]
         return out.reshape(blob.shape), None
 
-    def backward(self, gradient: Float32, saved: Any, weights: Weights) -> Gradients:
+    def backward(self, gradient: Floats, saved: Any, weights: Weights) -> Gradients:
         """Return the gradient of the input."""
         return (spatial(gradient) * self.scale[:, None, None]).reshape(gradient.shape), {}

@@ -9,7 +9,7 @@ import numpy as np
 
 from headway.coreml.neuralnetwork.layer import Weights, bad_blob, spatial
 from headway.coreml.neuralnetwork.windows import Window
-from headway.coreml.weights import Float32
+from headway.coreml.weights import Floats
 
 __all__ = ["Pooling"]
 
@@ -26,16 +26,16 @@ class Pooling:
     window: Window | None
     exclude_padding: bool = False
 
-    def forward(self, blob: Float32, weights: Weights) -> tuple[Float32, Float32]:
+    def forward(self, blob: Floats, weights: Weights) -> tuple[Floats, Floats]:
         """Return ``[n, c, h, w]``; saves the input."""
         planes = spatial(blob)
         windows = self._windows(planes)
         if self.kind == "max":
             return windows.max(axis=(4, 5)), planes
-        total = windows.sum(axis=(4, 5), dtype=np.float32)
+        total = windows.sum(axis=(4, 5))
         return total / self._divisor(planes), planes
 
-    def backward(self, gradient: Float32, saved: Float32, weights: Weights) -> tuple[Float32, dict[str, Float32]]:
+    def backward(self, gradient: Floats, saved: Floats, weights: Weights) -> tuple[Floats, dict[str, Floats]]:
         """Return the gradient of the input; a maximum passes it to the first largest value of its window."""
         window = self._effective(saved)
         windows = self._windows(saved)
@@ -47,11 +47,11 @@ class Pooling:
         np.put_along_axis(chosen, flat.argmax(axis=-1)[..., None], gradient[..., None], axis=-1)
         return window.scatter(chosen.reshape(windows.shape), (saved.shape[2], saved.shape[3])), {}
 
-    def _effective(self, planes: Float32) -> Window:
+    def _effective(self, planes: Floats) -> Window:
         whole = (planes.shape[2], planes.shape[3])
         return self.window if self.window is not None else Window(whole, (1, 1))
 
-    def _windows(self, planes: Float32) -> Float32:
+    def _windows(self, planes: Floats) -> Floats:
         window = self._effective(planes)
         border = -np.inf if self.kind == "max" else 0.0
         windows = window.slices(window.pad(planes, border))
@@ -59,7 +59,7 @@ class Pooling:
             raise bad_blob(self.name, planes, "at least one whole window")
         return windows
 
-    def _divisor(self, planes: Float32) -> Float32:
+    def _divisor(self, planes: Floats) -> Floats:
         window = self._effective(planes)
         size = np.float32(window.kernel[0] * window.kernel[1])
         if not self.exclude_padding:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from headway.coreml.proto import Message
-from headway.coreml.weights import Float32
+from headway.coreml.weights import Floats
 
 __all__ = ["Window", "window_of"]
 
@@ -44,7 +44,7 @@ class Window:
         """Return how many input positions the window spans on *axis*."""
         return (self.kernel[axis] - 1) * self.dilation[axis] + 1
 
-    def pad(self, planes: Float32, value: float) -> Float32:
+    def pad(self, planes: Floats, value: float) -> Floats:
         """Return *planes* ``[n, c, h, w]`` with the border filled by *value*."""
         height, width = planes.shape[2:]
         rows, columns = self.padding((height, width))
@@ -52,20 +52,20 @@ class Window:
             return planes
         return np.pad(planes, ((0, 0), (0, 0), rows, columns), constant_values=value)
 
-    def slices(self, padded: Float32) -> Float32 | None:
+    def slices(self, padded: Floats) -> Floats | None:
         """Return a read-only view ``[n, c, out_h, out_w, kernel_h, kernel_w]`` of *padded*, or None if too small."""
         if padded.shape[2] < self.reach(0) or padded.shape[3] < self.reach(1):
             return None
         reach = (self.reach(0), self.reach(1))
-        view: Float32 = np.lib.stride_tricks.sliding_window_view(padded, reach, axis=(2, 3))  # type: ignore[call-overload]
-        found: Float32 = view[:, :, :: self.stride[0], :: self.stride[1], :: self.dilation[0], :: self.dilation[1]]
+        view: Floats = np.lib.stride_tricks.sliding_window_view(padded, reach, axis=(2, 3))  # type: ignore[call-overload]
+        found: Floats = view[:, :, :: self.stride[0], :: self.stride[1], :: self.dilation[0], :: self.dilation[1]]
         return found
 
-    def scatter(self, windows: Float32, size: tuple[int, int]) -> Float32:
+    def scatter(self, windows: Floats, size: tuple[int, int]) -> Floats:
         """Return ``[n, c, h, w]`` of *size* with all *windows* added back in place (the adjoint of pad and slices)."""
         rows, columns = self.padding(size)
         height, width = size[0] + sum(rows), size[1] + sum(columns)
-        total = np.zeros((*windows.shape[:2], height, width), dtype=np.float32)
+        total = np.zeros((*windows.shape[:2], height, width), dtype=windows.dtype)
         steps_h, steps_w = windows.shape[2:4]
         for i in range(self.kernel[0]):
             top = i * self.dilation[0]
