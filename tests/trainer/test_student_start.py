@@ -1,4 +1,4 @@
-"""A student that begins as a checkpoint of MobileBERT: what it takes of it, what it drops, what it refuses."""
+"""A student that begins as a checkpoint of MobileBERT or BERT: what it takes, what it drops, what it refuses."""
 
 from __future__ import annotations
 
@@ -55,6 +55,9 @@ def test_layers_above_long_places_and_other_words_are_dropped(tmp_path: Path) ->
         ({"hidden": 64}, 50, r"position_embeddings\.weight is \[12, 32\] and the student's is \[12, 64\]"),
         ({"layers": 4}, 50, r"encoder\.layer\.3\..* is not there"),
         ({"max_length": 24}, 50, r"position_embeddings\.weight is \[20, 32\] and the student's is \[24, 32\]"),
+        ({"heads": 4}, 50, "heads is 2 and the student's is 4"),
+        ({"activation": "gelu"}, 50, "activation is relu and the student's is gelu"),
+        ({"normalisation": "layer_norm"}, 50, "normalisation is no_norm and the student's is layer_norm"),
         ({}, 60, "has 50 tokens and the vocabulary 60"),
     ],
 )
@@ -65,11 +68,65 @@ def test_what_does_not_fit_is_refused_by_name(tmp_path: Path, changed: dict[str,
     assert caught.value.code == "train.student"
 
 
-def test_what_is_no_mobilebert_is_refused(tmp_path: Path, workshop: Any) -> None:
-    student = Student(SHORT, 3, 50, 0)
-    for source, said in ((workshop.teacher, "of the kind bert"), (tmp_path, "cannot read it")):
+def test_what_is_neither_is_refused(tmp_path: Path) -> None:
+    other = tmp_path / "other"
+    shape = {"vocab_size": 50, "dim": 32, "hidden_dim": 16, "n_layers": 2, "n_heads": 2}
+    transformers.DistilBertModel(transformers.DistilBertConfig(**shape)).save_pretrained(other)
+    for source, said in ((other, "of the kind distilbert"), (tmp_path, "cannot read it")):
         with pytest.raises(RefusedError, match=said):
-            start_from(student, str(source), 50, range(50))
+            start_from(Student(SHORT, 3, 50, 0), str(source), 50, range(50))
+
+
+FULL = StudentConfig(
+    layers=1, hidden=48, bottleneck=0, embedding=48, intermediate=64, heads=4, feedforwards=1,
+    normalisation="layer_norm", activation="gelu", max_length=24,
+)  # fmt: skip
+"""The first layer of the workshop's teacher."""
+
+
+def test_a_student_of_full_width_begins_as_the_first_layers_of_a_bert(workshop: Any, tmp_path: Path) -> None:
+    shape = transformers.AutoConfig.from_pretrained(workshop.teacher)
+    shape.initializer_range = 0.5  # large beside what keeps a norm from dividing by zero: 1e-5 here, 1e-12 there
+    torch.manual_seed(1)
+    bert = transformers.BertModel(shape, add_pooling_layer=False).eval()
+    bert.save_pretrained(tmp_path)
+    tokens = shape.vocab_size
+    student = Student(FULL, 3, tokens, 0).eval()
+    taken = start_from(student, str(tmp_path), tokens, range(tokens))
+    assert taken == sum(parameter.numel() for parameter in student.backbone.parameters())
+    ids = torch.randint(1, tokens, (2, 9))
+    with torch.no_grad():
+        found = student(ids, torch.ones_like(ids)).hidden
+        wanted = bert(input_ids=ids, attention_mask=torch.ones_like(ids), output_hidden_states=True).hidden_states
+        whole = student.backbone(input_ids=ids, attention_mask=torch.ones_like(ids)).last_hidden_state
+    for one, other in zip(found, wanted, strict=False):
+        torch.testing.assert_close(one, other, atol=1e-4, rtol=1e-4)
+    torch.testing.assert_close(found[-1], whole)
+
+
+def test_a_bert_has_no_place_in_a_student_with_a_bottleneck(workshop: Any) -> None:
+    with pytest.raises(RefusedError, match="the student has a bottleneck"):
+        start_from(Student(replace(FULL, bottleneck=16), 3, 50, 0), str(workshop.teacher), 50, range(50))
+
+
+def test_a_run_whose_student_begins_as_its_teacher_s_first_layer(workshop: Any, tmp_path: Path) -> None:
+    text = workshop.config.read_text("utf-8")
+    first, last = text.index("[student]"), text.index("[general]")
+    shape = (
+        "layers = 1\nhidden = 48\nbottleneck = 0\nembedding = 48\nintermediate = 64\nheads = 4\nfeedforwards = 1\n"
+        'normalisation = "layer_norm"\nactivation = "gelu"\nmax_length = 24\n\n'
+    )
+    (tmp_path / "run.toml").write_text(
+        text[:first] + "[student]\n" + shape + text[last:].replace("steps = 6", "steps = 0"), "utf-8"
+    )
+    folders = (workshop.config.parent, tmp_path / "run", str(workshop.teacher), workshop.corpora)
+    facts = run_steps(Run(read_config(tmp_path / "run.toml"), Places(*folders, student=str(workshop.teacher))))
+    exported = facts["export-base"]
+    assert exported["int8_matrices_equal_to_qat_in_every_bit"] == facts["qat"]["matrices"] + 1, (
+        "and the lexicon's table"
+    )
+    assert exported["feature_deviation_from_qat"] < 1e-4
+    assert exported["label_agreement_with_qat"] == 1.0
 
 
 def run_of(workshop: Any, folder: Path, student: Path) -> Run:

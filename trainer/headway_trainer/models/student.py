@@ -48,6 +48,8 @@ class StudentConfig:
     Features are pooled from the states after `feature_layer`, the last one if it is not given: layers above it still
     follow the teacher, but are not part of the exported base. `seed` draws first weights and batches of the student
     alone, so that several students share a teacher; without it the run's seed does.
+    With `bottleneck` 0 a layer computes at full width, as BERT's do: such a student can begin as the first layers of
+    a BERT of its widths (`student_start`), and `activation` is then that encoder's.
     """
 
     layers: int = 4
@@ -58,6 +60,7 @@ class StudentConfig:
     heads: int = 4
     feedforwards: int = 4
     normalisation: Literal["no_norm", "layer_norm"] = "no_norm"
+    activation: Literal["relu", "gelu"] = "relu"
     pooling: Pooling = "mean"
     max_length: int = 64
     dropout: float = 0.1
@@ -193,9 +196,9 @@ def _embed(embeddings: Any, input_ids: Tensor, mask: Tensor) -> Tensor:
 
 
 def _layer(layer: Any, states: Tensor, bias: Tensor) -> tuple[Tensor, Tensor]:
-    query, key, value, residual = layer.bottleneck(states)
+    query, key, value, residual = layer.bottleneck(states) if layer.use_bottleneck else (states,) * 4
     attended, weights = layer.attention(query, key, value, residual, bias)
-    for network in layer.ffn:
+    for network in getattr(layer, "ffn", ()):
         attended = network(attended)
     return layer.output(layer.intermediate(attended), attended, states), weights
 
@@ -207,7 +210,9 @@ def _geometry(config: StudentConfig, vocabulary_size: int, pad_id: int) -> Mobil
         num_hidden_layers=config.layers,
         num_attention_heads=config.heads,
         intermediate_size=config.intermediate,
-        intra_bottleneck_size=config.bottleneck,
+        intra_bottleneck_size=config.bottleneck or config.hidden,
+        use_bottleneck=bool(config.bottleneck),
+        hidden_act=config.activation,
         embedding_size=config.embedding,
         num_feedforward_networks=config.feedforwards,
         normalization_type=config.normalisation,
