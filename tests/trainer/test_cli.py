@@ -142,3 +142,14 @@ def test_errors_are_sentences_not_traces(tmp_path: Path) -> None:
     assert done.returncode != 0
     assert "none.csv cannot be used: it cannot be read" in done.stderr
     assert "Traceback" not in done.stderr
+
+
+def test_progress_bars_of_libraries_stay_out_of_log_files() -> None:
+    pytest.importorskip("tqdm", reason="a dependency of coremltools and transformers")
+    bar = "from tqdm import tqdm; list(tqdm(range(3)))"
+    quiet = f"from headway_trainer.cli.bars import on_terminals_only; on_terminals_only(); {bar}"
+    told = [
+        subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stderr
+        for code in (bar, quiet)
+    ]
+    assert told[0] and not told[1]

@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 
 from headway.contract.errors import RefusedError
+from headway_trainer.cli.bars import on_terminals_only
 from headway_trainer.order import CONFIG_FILE
 
 
@@ -34,7 +35,7 @@ def ablate(
     teacher: Annotated[str, typer.Option(help="Folder or hub id of the teacher.")] = "bert-base-chinese",
     student: Annotated[
         str | None,
-        typer.Option(help="Folder or hub id of a MobileBERT that the student begins as; none: fresh weights."),
+        typer.Option(help="Folder or hub id of a MobileBERT or BERT that the student begins as; none: fresh weights."),
     ] = None,
     corpora: Annotated[Path | None, typer.Option(help="Folder of the unlabelled corpora.")] = None,
     data: Annotated[Path | None, typer.Option(help="Folder of the labelled files, if not the configuration's.")] = None,
@@ -54,6 +55,7 @@ def ablate(
             f"{run_folder.name or run_folder} is no run folder, so there is nothing to vary.",
             hint=f"Run the configuration first: headway train {config} --run {run_folder}",
         )
+    on_terminals_only()
     asked = _seeds(seeds)
     from headway_trainer.ablation.answering import UNTIL
     from headway_trainer.ablation.study import Study

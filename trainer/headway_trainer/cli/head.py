@@ -8,6 +8,8 @@ from typing import Annotated, Any
 
 import typer
 
+from headway_trainer.cli.bars import on_terminals_only
+
 Hidden = Annotated[list[int] | None, typer.Option(min=1, max=4096, help="Width of a dense layer before the last.")]
 
 
@@ -28,6 +30,7 @@ def head(
 
     No teacher is needed and nothing of the base is trained: this is how one base in an app serves another task.
     """
+    on_terminals_only()
     from headway.contract.versions import parse_name
     from headway_trainer.heads import HeadConfig
     from headway_trainer.new_head import HeadOrder, make

@@ -16,6 +16,7 @@ from typer.core import TyperGroup
 
 from headway.contract.errors import RefusedError
 from headway_trainer.cli.ablate import ablate
+from headway_trainer.cli.bars import on_terminals_only
 from headway_trainer.cli.head import head
 from headway_trainer.cli.importing import import_files
 from headway_trainer.cli.report import report as report_runs
@@ -52,7 +53,7 @@ def train(
     run_folder: Annotated[Path, typer.Option("--run", help="Where the run lives.")] = Path("runs/train"),
     student: Annotated[
         str | None,
-        typer.Option(help="Folder or hub id of a MobileBERT that the student begins as; none: fresh weights."),
+        typer.Option(help="Folder or hub id of a MobileBERT or BERT that the student begins as; none: fresh weights."),
     ] = None,
     corpora: Annotated[Path | None, typer.Option(help="Folder of the unlabelled corpora.")] = None,
     data: Annotated[Path | None, typer.Option(help="Folder of the labelled files, if not the configuration's.")] = None,
@@ -74,6 +75,7 @@ def train(
 
     Each step leaves its facts; a run that was stopped, or whose disk was full, goes on with --resume.
     """
+    on_terminals_only()
     waivers = tuple(_waiver(entry) for entry in waive or ())
     report = read_device_report(device_report) if device_report else None
     chosen = _chosen(steps)
