@@ -25,7 +25,7 @@ WORKER = """
 import sys
 from pathlib import Path
 from tests_trainer_bench import trained
-trained(Path(sys.argv[1]))
+trained(Path(sys.argv[1]), sys.argv[2] == "staged")
 """
 BENCH = """
 import json
@@ -35,11 +35,11 @@ import torch
 
 from headway_trainer import distributed
 from headway_trainer.loop import Plan, train
-from headway_trainer.optimiser import Schedule
+from headway_trainer.optimiser import Schedule, Stage
 from headway_trainer.processes import rank
 
 
-def trained(folder: Path) -> None:
+def trained(folder: Path, staged: bool) -> None:
     torch.manual_seed(5)
     model = torch.nn.Sequential(torch.nn.Linear(4, 8), torch.nn.Tanh(), torch.nn.Linear(8, 1), torch.nn.Linear(1, 1))
     x = torch.randn(12, 4, generator=torch.Generator().manual_seed(1))
@@ -49,8 +49,11 @@ def trained(folder: Path) -> None:
     def loss_of(rows):
         return (model[:3](x[list(rows)]) - 1).square().mean(), len(rows)
 
+    # The first layer, then the one after the Tanh while the first is frozen.
+    stages = [Stage(2, lambda name: float(name[0] == "0")), Stage(4, lambda name: float(name[0] == "2"))]
+    plan = Plan("bench", rounds, Schedule(0.05), 1, None, 0.9, stages=stages if staged else ())
     with distributed.together():
-        outcome = train(Plan("bench", rounds, Schedule(0.05), 1, None, 0.9), model, loss_of, folder / "model.pt",
+        outcome = train(plan, model, [loss_of] * 2 if staged else loss_of, folder / "model.pt",
                         lambda: float(model[0].weight.sum()))
     weights = [value for p in model.parameters() for value in p.flatten().tolist()]
     (folder / f"rank{rank()}.json").write_text(json.dumps({"weights": weights, "scores": outcome.scores}))
@@ -58,7 +61,8 @@ def trained(folder: Path) -> None:
 
 
 @pytest.mark.slow
-def test_two_processes_end_where_one_does(tmp_path: Path) -> None:
+@pytest.mark.parametrize("kind", ["plain", "staged"])
+def test_two_processes_end_where_one_does(tmp_path: Path, kind: str) -> None:
     (tmp_path / "tests_trainer_bench.py").write_text(BENCH, "utf-8")
     (tmp_path / "worker.py").write_text(WORKER, "utf-8")
     paths = [str(tmp_path), *sys.path]
@@ -68,10 +72,11 @@ def test_two_processes_end_where_one_does(tmp_path: Path) -> None:
         folder = tmp_path / str(count)
         folder.mkdir()
         launcher = ["-m", "torch.distributed.run", "--standalone", f"--nproc-per-node={count}"]
-        command = [sys.executable, *launcher, str(tmp_path / "worker.py"), str(folder)]
+        command = [sys.executable, *launcher, str(tmp_path / "worker.py"), str(folder), kind]
         subprocess.run(command, env=environment, check=True, timeout=240, capture_output=True)
         found[count] = [json.loads((folder / f"rank{rank}.json").read_text()) for rank in range(count)]
         assert sorted(path.name for path in folder.iterdir()) == [
+            "model.latest.pt",
             "model.pt",
             *(f"rank{rank}.json" for rank in range(count)),
         ]

@@ -58,12 +58,21 @@ def test_resumed_equals_uninterrupted(tmp_path: Path) -> None:
     (tmp_path / "a").mkdir()
     (tmp_path / "b").mkdir()
     whole = Bench(tmp_path / "a")
-    whole.run()
+    outcome = whole.run()
     with pytest.raises(Interrupted):
         Bench(tmp_path / "b").run(break_at=4)
     again = Bench(tmp_path / "b")
-    again.run()
+    assert again.run() == outcome
     assert again.steps == 4, "the round that was done is not done again"
+    assert again.weights() == whole.weights()
+
+
+def test_what_comes_after_training_may_fail_and_costs_no_training(tmp_path: Path) -> None:
+    whole = Bench(tmp_path)
+    outcome = whole.run()
+    again = Bench(tmp_path)
+    assert again.run() == outcome, "also its curve, whose points are means of all steps before"
+    assert again.steps == 0
     assert again.weights() == whole.weights()
 
 

@@ -54,6 +54,7 @@ def test_every_step_leaves_its_facts(finished: tuple[Path, dict[str, Any]]) -> N
     assert list(facts) == list(STEPS)
     for step in STEPS:
         assert json.loads((folder / step / "facts.json").read_text("utf-8"))["seconds"] >= 0
+    assert not list(folder.rglob("*.latest.pt")), "a step that is done needs no checkpoint"
 
 
 def test_the_release_is_complete(finished: tuple[Path, dict[str, Any]]) -> None:

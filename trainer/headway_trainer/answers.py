@@ -10,7 +10,6 @@ from dataclasses import dataclass
 
 import torch
 from torch import Tensor
-from torch.nn import functional
 
 from headway_trainer.data.batches import collate, ordered_batches
 from headway_trainer.distributed import device
@@ -32,12 +31,15 @@ class Answers:
 
     def guidance(self, rows: Sequence[int], length: int) -> Guidance:
         """Return the states of a batch, padded with zeros to `length` tokens."""
-        hidden = [functional.pad(self.hidden[r], (0, 0, 0, length - self.hidden[r].shape[1])) for r in rows]
-        attentions = []
-        for row in rows:
-            missing = length - self.attentions[row].shape[-1]
-            attentions.append(functional.pad(self.attentions[row], (0, missing, 0, missing)))
-        return Guidance(torch.stack(hidden).to(device()), torch.stack(attentions).to(device()))
+        (layers, _, width), heads = self.hidden[rows[0]].shape, self.attentions[rows[0]].shape[1]
+        # Filled in, not stacked: autocast would not let float16 pass where it computes in bfloat16.
+        hidden = self.hidden[rows[0]].new_zeros(len(rows), layers, length, width)
+        attentions = self.attentions[rows[0]].new_zeros(len(rows), layers - 1, heads, length, length)
+        for position, row in enumerate(rows):
+            size = self.hidden[row].shape[1]
+            hidden[position, :, :size] = self.hidden[row]
+            attentions[position, :, :, :size, :size] = self.attentions[row]
+        return Guidance(hidden.to(device()), attentions.to(device()))
 
 
 @torch.no_grad()

@@ -171,6 +171,9 @@ def _check_lengths(config: RunConfig) -> None:
     for key, value, lowest in least:
         if value < lowest:
             raise _refused(key, f"it must be {lowest} or more")
+    stages = config.student.layers + bool(config.general.masked_weight)
+    if config.general.transfer == "progressive" and 0 < config.general.steps < stages:
+        raise _refused("general: steps", f"layers that learn one after the other need {stages} or more")
 
 
 def _check_sets(data: DataConfig) -> None:

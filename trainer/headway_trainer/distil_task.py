@@ -22,6 +22,7 @@ from headway_trainer.answers import Answers
 from headway_trainer.data.batches import collate, masked, ordered_batches
 from headway_trainer.data.examples import UNLABELLED, Examples
 from headway_trainer.data.mixing import Mixture, Scored
+from headway_trainer.distributed import Precision
 from headway_trainer.evaluate import Accuracy, mean_of
 from headway_trainer.loop import Plan, Rows, train
 from headway_trainer.matching import Matching, attention_loss
@@ -47,6 +48,7 @@ class TaskConfig:
     masked: float = 0.1
     patience: int | None = None
     average: float = 0.0
+    precision: Precision = "float32"
     schedule: Schedule = field(default_factory=lambda: Schedule(learning_rate=1e-3))
 
 
@@ -72,7 +74,7 @@ def distil_task(
         batch = collate(inputs.train.rows.ids, rows, inputs.pad_id)
         mask, span = batch.attention_mask, inputs.train.span(rows)
         out = student(masked(batch, config.masked, inputs.mask_id), mask)
-        own, told = out.logits[:, span], inputs.answers.logits[batch.rows, span].to(mask.device)
+        own, told = out.logits[:, span].to(torch.float32), inputs.answers.logits[batch.rows, span].to(mask.device)
         loss = label_loss(own, told, labels[batch.rows].to(mask.device), config)
         if config.hidden_weight or config.attention_weight:
             guide = inputs.answers.guidance(rows, mask.shape[1])
@@ -81,7 +83,7 @@ def distil_task(
         return loss, int(mask.sum())
 
     rounds = inputs.train.rounds(config.batch_size, config.epochs, seed, config.round_steps)
-    plan = Plan(name, rounds, config.schedule, seed, config.patience, config.average)
+    plan = Plan(name, rounds, config.schedule, seed, config.patience, config.average, precision=config.precision)
 
     def score() -> float:
         return mean_of([correct(student, rows, inputs.pad_id, span) for rows, span in inputs.dev])

@@ -9,19 +9,23 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from datetime import timedelta
 from functools import cache
-from typing import TypeVar
+from typing import Literal, TypeVar
 
 import torch
 from torch import Tensor, nn
 from torch import distributed as group
 from torch.nn.parallel import DistributedDataParallel
 
+from headway.contract.errors import RefusedError
 from headway_trainer.processes import rank, world
 
 T = TypeVar("T")
+Precision = Literal["float32", "bfloat16"]
+"""What matrix products compute in while training."""
+
 LossOf = Callable[[Sequence[int]], tuple[Tensor, int]]
 
 _PATIENCE = timedelta(hours=6)  # the others wait while the first process converts or scores
@@ -41,11 +45,36 @@ def together() -> Iterator[None]:
     if world() == 1:
         yield
         return
-    group.init_process_group("nccl" if device().type == "cuda" else "gloo", timeout=_PATIENCE)
+    place = device()
+    if place.type == "cuda":
+        # Else NCCL takes the first GPU for every process of this host.
+        torch.cuda.set_device(place)
+        group.init_process_group("nccl", timeout=_PATIENCE, device_id=place)
+    else:
+        group.init_process_group("gloo", timeout=_PATIENCE)
     try:
         yield
     finally:
         group.destroy_process_group()
+
+
+def check_precision(precision: Precision) -> None:
+    """Return if this process computes in `precision`. Raises `RefusedError` (`train.precision`) for an older GPU."""
+    if precision == "bfloat16" and device().type == "cuda" and not torch.cuda.is_bf16_supported():
+        raise RefusedError(
+            "train.precision",
+            "This GPU does not compute in bfloat16.",
+            hint='Take precision = "float32" for that step and start again with --resume.',
+        )
+
+
+def computing(precision: Precision) -> AbstractContextManager[object]:
+    """Return what computes matrix products in `precision`: for bfloat16, PyTorch's autocast where models live.
+
+    It needs no scaling of the loss, for its exponents are those of float32. On a CPU it works as well, and is slower
+    than float32 where the processor has no arithmetic for it.
+    """
+    return nullcontext() if precision == "float32" else torch.autocast(device().type, torch.bfloat16)
 
 
 def share(rows: Sequence[int]) -> tuple[Sequence[int], float]:

@@ -17,6 +17,7 @@ from torch.nn import functional
 from headway_trainer.data.batches import collate, masked, ordered_batches
 from headway_trainer.data.examples import Examples
 from headway_trainer.data.mixing import Mixture, Scored
+from headway_trainer.distributed import Precision
 from headway_trainer.evaluate import Accuracy, mean_of
 from headway_trainer.loop import Plan, Rows, train
 from headway_trainer.models.teacher import Teacher
@@ -38,6 +39,7 @@ class FinetuneConfig:
     masked: float = 0.0
     patience: int | None = 2
     average: float = 0.0
+    precision: Precision = "float32"
     schedule: Schedule = field(default_factory=lambda: Schedule(learning_rate=8e-5))
 
 
@@ -60,14 +62,14 @@ def finetune(
     def loss_of(chosen: Rows) -> tuple[Tensor, int]:
         batch = collate(mixture.rows.ids, chosen, pad_id)
         out = teacher(masked(batch, config.masked, mask_id), batch.attention_mask)
-        own = out.logits[:, mixture.span(chosen)]
+        own = out.logits[:, mixture.span(chosen)].to(torch.float32)
         return functional.cross_entropy(own, labels[batch.rows].to(own.device)), int(batch.attention_mask.sum())
 
     def score() -> float:
         return mean_of([correct(teacher, rows, pad_id, span) for rows, span in dev])
 
     rounds = mixture.rounds(config.batch_size, config.epochs, seed, config.round_steps)
-    plan = Plan("teacher", rounds, config.schedule, seed, config.patience, config.average)
+    plan = Plan("teacher", rounds, config.schedule, seed, config.patience, config.average, precision=config.precision)
     return train(plan, teacher, loss_of, path, score).facts()
 
 

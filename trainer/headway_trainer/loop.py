@@ -2,7 +2,8 @@
 
 A round's random numbers depend on the seed and the round alone and a checkpoint holds everything else, so a run that
 was interrupted and resumed does the same arithmetic as one that was not. A loss or a gradient that is no number stops
-the run before it touches a weight.
+the run before it touches a weight. The last checkpoint stays when training is over: whoever records the step as done
+takes it away (`Run.record`), so that nothing between the two costs the training again.
 """
 
 from __future__ import annotations
@@ -20,7 +21,8 @@ from torch import Tensor, nn
 
 from headway_trainer import checkpoint, distributed, optimiser
 from headway_trainer.average import Average
-from headway_trainer.optimiser import Schedule
+from headway_trainer.distributed import Precision
+from headway_trainer.optimiser import Schedule, Stage
 from headway_trainer.processes import rank, world
 from headway_trainer.progress import Progress, finite
 
@@ -37,7 +39,9 @@ class Plan:
     """Batches of row numbers by round, the schedule, the seed, how many rounds without gain are allowed.
 
     `average` is the decay of the moving average whose weights are scored and kept; 0 takes the weights as they are.
-    A checkpoint within a round is written when `save_every_s` seconds have gone by since the last one.
+    A checkpoint within a round is written when `save_every_s` seconds have gone by since the last one. `stages` share
+    out the steps, each at the end of a round, and decide which parameters learn; without them all do, all the time.
+    The loss is computed in `precision`; weights, gradients and optimiser are float32 either way.
     """
 
     name: str
@@ -47,6 +51,8 @@ class Plan:
     patience: int | None = None
     average: float = 0.0
     save_every_s: float = 300.0
+    stages: Sequence[Stage] = ()
+    precision: Precision = "float32"
 
     @property
     def steps(self) -> int:
@@ -76,7 +82,8 @@ class _Training:
 
     def __init__(self, plan: Plan, module: nn.Module, latest: Path) -> None:
         self.plan, self.module, self.latest = plan, module, latest
-        self.tuner, self.scheduler = optimiser.build(module.named_parameters(), plan.schedule, plan.steps)
+        stages = plan.stages or [Stage(plan.steps)]
+        self.tuner, self.scheduler = optimiser.build(module.named_parameters(), plan.schedule, stages)
         held = checkpoint.load(latest)
         self.average = Average(module, plan.average, held["average"] if held else None)
         self.outcome, self.round, self.batch = Outcome(), 0, 0
@@ -87,14 +94,26 @@ class _Training:
             self.scheduler.load_state_dict(held["scheduler"])
             self.outcome = Outcome(list(held["scores"]), [tuple(point) for point in held["curve"]])
             self.round, self.batch, self._random = int(held["round"]), int(held["batch"]), held["random"]
-        before = sum(len(batches) for batches in plan.rounds[: self.round]) + self.batch
+        before = self._steps_before(self.round) + self.batch
         stream = io.StringIO() if rank() else sys.stderr
         self.progress = Progress(plan.name, plan.steps, before, stream=stream, curve=self.outcome.curve)
+        # A checkpoint of an earlier trainer has no mean: the last point of its curve is near it.
+        known = self.outcome.curve[-1][1] if self.outcome.curve else None
+        self.progress.mean = held.get("mean", known) if held else None
         self._saved = time.monotonic()
+
+    @property
+    def stage(self) -> int:
+        """The stage of the current round; 0 in a plan without stages."""
+        return optimiser.stage_at(self.plan.stages, self._steps_before(self.round)) if self.plan.stages else 0
 
     def run_round(self, objective: LossOf) -> None:
         """Train on the batches of the round that are left."""
         self.module.train()
+        if self.plan.stages:
+            rate = self.plan.stages[self.stage].rate
+            for name, parameter in self.module.named_parameters():
+                parameter.requires_grad_(rate(name) > 0)
         self._seed()
         batches = self.plan.rounds[self.round]
         while self.batch < len(batches):
@@ -125,9 +144,13 @@ class _Training:
             "random": random,
             "scores": self.outcome.scores,
             "curve": self.outcome.curve,
+            "mean": self.progress.mean,
         }
         checkpoint.save(self.latest, state)
         self._saved = time.monotonic()
+
+    def _steps_before(self, round_: int) -> int:
+        return sum(len(batches) for batches in self.plan.rounds[:round_])
 
     def _seed(self) -> None:
         if self._random is None:
@@ -140,21 +163,33 @@ class _Training:
 
 
 def train(
-    plan: Plan, module: nn.Module, loss_of: LossOf, path: Path, score: Callable[[], float] | None = None
+    plan: Plan,
+    module: nn.Module,
+    loss_of: LossOf | Sequence[LossOf],
+    path: Path,
+    score: Callable[[], float] | None = None,
 ) -> Outcome:
     """Train `module` in place and leave it, and `path`, in the state of the best round (of the last, without `score`).
 
-    A plan without rounds, which is how a step is left out to see what it brings, leaves the module as it came.
+    A plan of stages takes a loss for each. A plan without rounds, which is how a step is left out to see what it
+    brings, leaves the module as it came. Called again after its end it trains no more.
 
     Raises `RefusedError`: `train.diverged` when the loss is not finite, `train.disk` when a checkpoint cannot be
-    written; the last checkpoint stays for a resume.
+    written, `train.precision` for one that the device does not compute in; the last checkpoint stays for a resume.
     """
     if not plan.rounds:
         checkpoint.save(path, {"model": module.state_dict()})
         distributed.wait()
         return Outcome()
+    distributed.check_precision(plan.precision)
     training = _Training(plan, module, path.with_suffix(".latest.pt"))
-    outcome, objective = training.outcome, distributed.objective(module, loss_of)
+    losses = (loss_of,) if callable(loss_of) else tuple(loss_of)
+
+    def current(rows: Rows) -> tuple[Tensor, int]:
+        with distributed.computing(plan.precision):
+            return losses[training.stage](rows)
+
+    outcome, objective = training.outcome, distributed.objective(module, current)
     while training.round < len(plan.rounds):
         if training.batch == 0 and _exhausted(outcome.scores, plan.patience):
             break
@@ -164,11 +199,12 @@ def train(
                 checkpoint.save(path, {"model": module.state_dict()})
         training.save()
         distributed.wait()
+    if plan.stages:
+        module.requires_grad_(True)
     kept = checkpoint.load(path)
     assert kept is not None, "the first round always leaves a state"
     module.load_state_dict(kept["model"])
     distributed.wait()
-    training.latest.unlink(missing_ok=True)
     return outcome
 
 

@@ -8,6 +8,7 @@ share of them, which is again a distribution. Padding counts nowhere.
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
@@ -70,24 +71,36 @@ class Matching(nn.Module):
             nn.init.eye_(projection.weight)  # type: ignore[arg-type]
             nn.init.zeros_(projection.bias)  # type: ignore[arg-type]
 
-    def hidden_loss(self, out: StudentOutput, guide: Guidance, mask: Tensor) -> Tensor:
-        """Mean squared error of the projected states, in units of the teacher's variance, mean over the layers."""
+    def hidden_loss(
+        self, out: StudentOutput, guide: Guidance, mask: Tensor, compared: Sequence[int] | None = None
+    ) -> Tensor:
+        """Mean squared error of the projected states, in units of the teacher's variance, mean over the layers.
+
+        `compared` are the states that count, by number, 0 being the embedding; all of them if it is not given.
+        """
         kept = mask.bool()
         stride = (len(out.hidden) - 1) // (guide.hidden.shape[1] - 1)
         losses = []
-        for index, projection in enumerate(self.projections):
+        for index in range(len(self.projections)) if compared is None else compared:
+            projection = self.projections[index]
             wanted = guide.hidden[:, index][kept].to(torch.float32)
             found = projection(out.hidden[stride * index][kept])
             losses.append((found - wanted).square().mean() / wanted.var().clamp_min(1e-6))
         return torch.stack(losses).mean()
 
 
-def attention_loss(out: StudentOutput, guide: Guidance, mask: Tensor) -> Tensor:
-    """KL divergence of the student's attention from the teacher's, mean over layers, heads and the text's tokens."""
+def attention_loss(out: StudentOutput, guide: Guidance, mask: Tensor, compared: Sequence[int] | None = None) -> Tensor:
+    """KL divergence of the student's attention from the teacher's, mean over layers, heads and the text's tokens.
+
+    `compared` as in `Matching.hidden_loss`; the embedding attends to nothing.
+    """
     rows = mask.to(torch.float32)[:, None, None, :]
     wanted = guide.attentions.to(torch.float32)
     stride = len(out.attentions) // wanted.shape[1]
-    found = torch.stack(out.attentions[stride - 1 :: stride], dim=1)
+    found = torch.stack(out.attentions[stride - 1 :: stride], dim=1).to(torch.float32)
+    if compared is not None:
+        chosen = [index - 1 for index in compared if index]
+        wanted, found = wanted[:, chosen], found[:, chosen]
     divergence = wanted * (wanted.clamp_min(1e-6).log() - found.clamp_min(1e-6).log())
     per_row = divergence.sum(-1) * rows
     return per_row.sum() / (rows.sum() * wanted.shape[1] * wanted.shape[2])

@@ -31,7 +31,10 @@ def finite(loss: float, step_name: str, at: int) -> float:
 
 @dataclass
 class Progress:
-    """Counts the optimiser steps of one training loop, and says where it is every `every_s` seconds."""
+    """Counts the optimiser steps of one training loop, and says where it is every `every_s` seconds.
+
+    `mean` is the smoothed loss so far, which a resumed loop goes on with.
+    """
 
     step_name: str
     total: int
@@ -39,6 +42,7 @@ class Progress:
     every_s: float = 15.0
     stream: TextIO = sys.stderr
     curve: list[tuple[int, float]] = field(default_factory=list)
+    mean: float | None = None
 
     def __post_init__(self) -> None:
         """Start the clock at the first step of this process, which after a resume is not step 0."""
@@ -48,16 +52,15 @@ class Progress:
         self._started = self._printed = time.monotonic()
         self._first = self.done
         self._tokens = 0
-        self._mean: float | None = self.curve[-1][1] if self.curve else None
 
     def advance(self, loss: float | None, tokens: int) -> None:
         """Record one optimiser step, or one batch of a pass that has no loss."""
         self.done += 1
         self._tokens += tokens
         if loss is not None:
-            self._mean = loss if self._mean is None else 0.95 * self._mean + 0.05 * loss
+            self.mean = loss if self.mean is None else 0.95 * self.mean + 0.05 * loss
             if self.done % max(1, math.ceil(self.total / POINTS)) == 0 or self.done == self.total:
-                self.curve.append((self.done, round(self._mean, 5)))
+                self.curve.append((self.done, round(self.mean, 5)))
         now = time.monotonic()
         if now - self._printed >= self.every_s or self.done == self.total:
             self._printed = now
@@ -66,7 +69,7 @@ class Progress:
     def _print(self, elapsed_s: float) -> None:
         left_s = elapsed_s / (self.done - self._first) * (self.total - self.done)
         rate = self._tokens / max(elapsed_s, 1e-9)
-        loss = "" if self._mean is None else f" loss {self._mean:.4f}"
+        loss = "" if self.mean is None else f" loss {self.mean:.4f}"
         line = f"{self.step_name} {self.done}/{self.total}{loss} {rate:.0f} tokens/s ETA {duration(left_s)}"
         if self._renews:
             end = "\n" if self.done == self.total else ""

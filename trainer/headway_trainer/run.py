@@ -91,8 +91,14 @@ class Run:
         return found
 
     def record(self, step: str, facts: dict[str, Any]) -> None:
-        """Write the facts of a step, which makes it done. Raises `RefusedError` (`train.disk`)."""
-        write_text(self.folder(step) / "facts.json", json.dumps(facts, ensure_ascii=False, indent=2) + "\n")
+        """Write the facts of a step, which makes it done and its last checkpoint needless.
+
+        Raises `RefusedError` (`train.disk`).
+        """
+        folder = self.folder(step)
+        write_text(folder / "facts.json", json.dumps(facts, ensure_ascii=False, indent=2) + "\n")
+        for path in folder.glob("*.latest.pt") if rank() == 0 else ():
+            path.unlink()
 
     @cached_property
     def source_tokenizer(self) -> Tokenizer:

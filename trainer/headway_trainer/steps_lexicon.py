@@ -11,7 +11,7 @@ from torch import Tensor
 
 from headway.contract.errors import RefusedError
 from headway_trainer import checkpoint, qat
-from headway_trainer.data.batches import collate
+from headway_trainer.data.batches import CPU, collate
 from headway_trainer.data.sets import LabelledSet, by_set
 from headway_trainer.evaluate import accuracy
 from headway_trainer.models.lexicon import Area, Lexicon
@@ -75,5 +75,5 @@ def carried(run: Run) -> Lexicon | None:
 def values(run: Run, whole: Lexicon, of: LabelledSet, split: str) -> Tensor:
     """Return what the lexicon says of every text of a split, float32 [rows, labels of all taught sets]."""
     ids = run.examples(of, split).ids
-    batches = (collate(ids, [row], run.tokenizer.pad_id) for row in range(len(ids)))
+    batches = (collate(ids, [row], run.tokenizer.pad_id, place=CPU) for row in range(len(ids)))
     return torch.cat([whole(batch.input_ids, batch.attention_mask) for batch in batches])

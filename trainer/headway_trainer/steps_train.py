@@ -13,13 +13,14 @@ from torch import nn
 
 from headway_trainer import checkpoint, qat
 from headway_trainer.answers import Answers, ask
+from headway_trainer.cloze import Cloze
 from headway_trainer.data import checks
 from headway_trainer.data.corpora import segments
 from headway_trainer.data.counts import counts
 from headway_trainer.data.examples import UNLABELLED, Examples, drawn, joined, pieces
 from headway_trainer.data.mixing import Mixture
 from headway_trainer.data.sets import SPLITS, LabelledSet, by_set
-from headway_trainer.distil_general import distil_general
+from headway_trainer.distil_general import GeneralInputs, distil_general
 from headway_trainer.distil_task import TaskConfig, TaskInputs, correct, distil_task
 from headway_trainer.distributed import device
 from headway_trainer.evaluate import accuracy
@@ -99,8 +100,11 @@ def general(run: Run) -> dict[str, Any]:
         if taken
         else {"embedding_variance_kept": _embedded(run, student, tutor, ids)}
     )
-    path = run.folder("distil-general") / "model.pt"
-    _, facts = distil_general(tutor, student, ids, run.config.general, run.student_seed, run.tokenizer.pad_id, path)
+    path, config = run.folder("distil-general") / "model.pt", run.config.general
+    dev = [list(row) for rows in run.taught for row in run.examples(rows, "dev").ids]
+    cloze = Cloze.of(run.tokenizer, run.mask_id, config.masked)
+    inputs = GeneralInputs(ids, dev, run.tokenizer.pad_id, cloze)
+    _, facts = distil_general(tutor, student, inputs, config, run.student_seed, path)
     return {**first, **facts}
 
 

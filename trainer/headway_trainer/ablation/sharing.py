@@ -20,6 +20,7 @@ _FACTS = "facts.json"
 _ANSWERS = "logits.pt"
 _ANSWERS_STAY = (
     *("general.steps", "general.round_steps", "general.batch_size", "general.schedule"),
+    *("general.masked_weight", "general.masked", "general.transfer", "general.lower_rate", "general.precision"),
     *("general.hidden_weight", "general.attention_weight", "ngram", "task", "qat", "lexicon", "heads", "half"),
     *("student.pooling", "student.feature_layer", "student.seed", "student.dropout", "compress", "gate", "golden_rows"),
 )

@@ -54,8 +54,18 @@ def masked(batch: Batch, share: float, mask_id: int) -> Tensor:
     return batch.input_ids.masked_fill(hit, mask_id)
 
 
-def collate(ids: Sequence[Sequence[int]], rows: Sequence[int], pad_id: int, length: int | None = None) -> Batch:
-    """Pad the chosen rows to `length`, or to the longest of them."""
+CPU = torch.device("cpu")
+"""Where counts, n-grams, lexicon, heads and everything that is exported live, whatever the models train on."""
+
+
+def collate(
+    ids: Sequence[Sequence[int]],
+    rows: Sequence[int],
+    pad_id: int,
+    length: int | None = None,
+    place: torch.device | None = None,
+) -> Batch:
+    """Pad the chosen rows to `length`, or to the longest of them, at `place`, or where this process trains."""
     width = length or max(len(ids[row]) for row in rows)
     input_ids = torch.full((len(rows), width), pad_id, dtype=torch.long)
     mask = torch.zeros((len(rows), width), dtype=torch.long)
@@ -63,5 +73,5 @@ def collate(ids: Sequence[Sequence[int]], rows: Sequence[int], pad_id: int, leng
         size = len(ids[row])
         input_ids[position, :size] = torch.tensor(ids[row], dtype=torch.long)
         mask[position, :size] = 1
-    place = device()
+    place = place or device()
     return Batch(torch.tensor(rows, dtype=torch.long), input_ids.to(place), mask.to(place))

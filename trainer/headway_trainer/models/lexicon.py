@@ -85,7 +85,7 @@ class Lexicon(nn.Module):
         fold, width = area.fold(self.table.embedding_dim), area.columns
         # Two remainders without a common divisor are as good as one and a division, which would be made in floats.
         row, slot = torch.remainder(found, area.rows) + area.first_row, torch.remainder(found, fold)
-        distance = (slot.unsqueeze(-1) - torch.arange(fold, dtype=slot.dtype)).to(torch.float32)
+        distance = (slot.unsqueeze(-1) - torch.arange(fold, dtype=slot.dtype, device=slot.device)).to(torch.float32)
         # 1 at the bucket's place in the row, 0 at the others: whole numbers differ by 1 at least.
         place = torch.relu(1 - distance * distance) * weight.unsqueeze(-1)
         cells = self.table(row)[:, :, : fold * width].unflatten(2, (fold, width))

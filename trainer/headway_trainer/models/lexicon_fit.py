@@ -21,7 +21,7 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn.svm import LinearSVC
 
 from headway.contract.errors import RefusedError
-from headway_trainer.data.batches import collate
+from headway_trainer.data.batches import CPU, collate
 from headway_trainer.data.examples import Examples
 from headway_trainer.models.lexicon import HASHES, MOST_TOKENS, WIDTH, Area, Lexicon, columns, hashed
 
@@ -138,7 +138,7 @@ def _without_common_divisor(least: int, fold: int) -> int:
 def _counted(examples: Examples) -> _Counts:
     keys: list[NDArray[np.int64]] = []
     for row in range(len(examples.ids)):
-        batch = collate(examples.ids, [row], 0)
+        batch = collate(examples.ids, [row], 0, place=CPU)
         keys.append(hashed(batch.input_ids, batch.attention_mask)[0][0].numpy())
     lengths = np.array([len(found) for found in keys])
     ends = np.concatenate([[0], np.cumsum(lengths)])
