@@ -34,11 +34,25 @@ class Teacher(nn.Module):
     """Encoder, mean over the tokens of the text, dropout, one linear layer."""
 
     def __init__(self, source: str | Path, classes: int, dropout: float, vocabulary_size: int) -> None:
-        """Load the encoder from `source`. Raises `RefusedError` (`train.teacher`) for another vocabulary."""
+        """Load the encoder from `source`.
+
+        Raises `RefusedError` (`train.teacher`) for another vocabulary, and for a checkpoint without some of its
+        weights: transformers would draw them by chance.
+        """
         super().__init__()
-        self.encoder = AutoModel.from_pretrained(
-            str(source), dtype=torch.float32, attn_implementation="eager", add_pooling_layer=False
+        self.encoder, told = AutoModel.from_pretrained(
+            str(source),
+            dtype=torch.float32,
+            attn_implementation="eager",
+            add_pooling_layer=False,
+            output_loading_info=True,
         )
+        if told["missing_keys"]:
+            raise RefusedError(
+                "train.teacher",
+                f"The teacher's checkpoint holds no {min(told['missing_keys'])}.",
+                hint="Give --teacher a whole checkpoint of a BERT encoder, with or without a classifier.",
+            )
         found = int(self.encoder.config.vocab_size)
         if found != vocabulary_size:
             raise RefusedError(

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from transformers import AutoConfig
+from transformers.utils import cached_file
 
 from headway.contract.errors import RefusedError
 from headway_trainer.matching import check_geometry
@@ -29,7 +30,8 @@ def check_teacher(source: str, tokens: Sequence[str], student: StudentConfig, fo
             f"The teacher has {size} tokens and the vocabulary {len(tokens)}: they do not belong together",
             "Give the teacher's own vocab.txt, or a teacher of this vocabulary",
         )
-    _same_tokens(Path(source) / "vocab.txt", tokens)
+    if (theirs := _vocabulary(source)) is not None:
+        _same_tokens(theirs, tokens)
     if positions < student.max_length:
         raise _refused(
             f"The teacher reads at most {positions} tokens and student.max_length is {student.max_length}",
@@ -57,9 +59,19 @@ def _config(source: str) -> Any:
         ) from error
 
 
+def _vocabulary(source: str) -> Path | None:
+    """Where the teacher's `vocab.txt` is, in its folder or in the cache of its hub; None if it has none."""
+    found = cached_file(
+        source,
+        "vocab.txt",
+        _raise_exceptions_for_missing_entries=False,
+        _raise_exceptions_for_connection_errors=False,
+        _raise_exceptions_for_gated_repo=False,
+    )
+    return None if found is None else Path(found)
+
+
 def _same_tokens(path: Path, tokens: Sequence[str]) -> None:
-    if not path.exists():
-        return
     theirs = path.read_text("utf-8").removesuffix("\n").split("\n")
     for number, (one, other) in enumerate(zip(theirs, tokens, strict=False)):
         if one.rstrip("\r") != other:
