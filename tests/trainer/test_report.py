@@ -56,6 +56,7 @@ FACTS: dict[str, dict[str, Any]] = {
             "a-1": {"dev": hits(930), "test": hits(941), "confusion_test": [[480, 20], [39, 461]]},
             "a-2": {"dev": hits(945), "test": hits(940), "confusion_test": [[470, 30], [30, 470]]},
         },
+        "counted_per_text": {"multiply_adds": 1, "weight_bytes": 2, "phone": "a phone", "at_least_ms": 0.081},
         "speed": {"executor_ms_per_text": 4.0, "pytorch_eager_ms_per_text": 16.0, "ratio": 4.0, "threads": 2},
         "executor_peak_memory_bytes": 36_000_000,
     },
@@ -240,7 +241,14 @@ def rendered(*folders: Path) -> str:
 
 def test_the_page_of_one_run_tells_all_of_it(tmp_path: Path) -> None:
     page = rendered(run_folder(tmp_path / "run"))
-    for told in (str(Accuracy(941, 1000)), "film → music", "sha256:" + "a" * 64, "sha256:" + "b" * 64, "5.00 MB"):
+    for told in (
+        str(Accuracy(941, 1000)),
+        "film → music",
+        "sha256:" + "a" * 64,
+        "sha256:" + "b" * 64,
+        "5.00 MB",
+        "≥ 0.081 ms",
+    ):
         assert told in page, told
     assert "no &lt;phone&gt; here" in page
     assert "电影" in page

@@ -66,6 +66,7 @@ def test_the_release_is_complete(finished: tuple[Path, dict[str, Any]]) -> None:
     verdicts = {line["metric"]: line["verdict"] for line in card["gate"]}
     assert verdicts["size"] == verdicts["parity"] == "passed"
     assert verdicts["cpu"] == verdicts["latency"] == "not evidenced"
+    assert card["figures"]["counted_per_text"]["at_least_ms"] > 0
     assert "Apache-2.0" in (release / "NOTICE.md").read_text("utf-8")
 
 

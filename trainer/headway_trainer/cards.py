@@ -67,6 +67,7 @@ def base_card(config: RunConfig, facts: Facts) -> dict[str, Any]:
             "student_int8_training": found["qat"],
             "exported_base_and_head_by_headway_coreml": {name: entry["test"] for name, entry in found["heads"].items()},
             "speed_on_the_training_machine": found["speed"],
+            **{name: found[name] for name in ("counted_per_text",) if name in found},
             "executor_peak_memory_bytes": found["executor_peak_memory_bytes"],
             "feature_deviation_from_int8_training": exported["feature_deviation_from_qat"],
             "label_agreement_with_int8_training": exported["label_agreement_with_qat"],

@@ -1,7 +1,7 @@
 """Step `gate`: the acceptance table as code. A metric passes, fails, or is not evidenced; never passed by default.
 
-Speed and CPU share belong to a phone: without a device report the CPU share is "not evidenced", and the latency is
-what was measured here, as a ratio, which evidences nothing about the limit in milliseconds either.
+Speed and CPU share belong to a phone: without a device report they are "not evidenced". The ratio that is measured here
+and the bound by count (`counted`) stand in the facts of `evaluate` and evidence nothing about a limit in milliseconds.
 """
 
 from __future__ import annotations

@@ -18,6 +18,7 @@ from headway.coreml.mlprogram import ProgramOptions
 from headway.coreml.package import read_package
 from headway_trainer import cards as card_texts
 from headway_trainer import gate, measure, qat, steps_lexicon
+from headway_trainer.counted import counted
 from headway_trainer.data.golden import choose, encoded
 from headway_trainer.data.sets import LabelledSet
 from headway_trainer.evaluate import Accuracy
@@ -128,6 +129,7 @@ def evaluation(run: Run) -> dict[str, Any]:
     ids, mask = encoded(run.tokenizer, texts, run.config.student.max_length)
     student, _ = load_pair(run, "distil-task")
     facts["speed"] = measure.speed(package, student.cpu(), ids, mask).to_json()
+    facts["counted_per_text"] = counted(read_package(package)).to_json()
     facts["executor_peak_memory_bytes"] = measure.executor_memory(package, ids[:32], mask[:32])
     return facts
 

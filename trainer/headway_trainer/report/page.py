@@ -118,6 +118,10 @@ def tiles(run: RunFacts) -> list[tuple[str, Pair, str]]:
     if speed:
         words: Pair = ("times as quick as eager PyTorch, here", "倍于 PyTorch（同一机器）")
         found.append((f"{speed['ratio']:g}×", words, ""))
+    count = run.steps.get("evaluate", {}).get("counted_per_text", {})
+    if count:
+        words = (f"a text on {count['phone']} by count, not measured", f"{count['phone']} 每条文本，按计数而非测量")
+        found.append((f"≥ {count['at_least_ms']:g} ms", words, ""))
     lines = run.steps.get("gate", {}).get("lines", ())
     if lines:
         passed = sum(line["verdict"] == "passed" for line in lines)
