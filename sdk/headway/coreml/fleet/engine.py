@@ -34,9 +34,10 @@ def train_fleet(
 ) -> list[FleetResult]:
     """Train every job and return the results in the order of *jobs*.
 
-    The result of a job equals what :class:`~headway.coreml.update.task.MLUpdateTask` gives for it, up to float32
-    rounding.  A job that cannot be trained has an error in its result; the others are not touched by it.  The jobs are
-    shared out among *workers* threads, which run side by side: the compiled engine does not hold Python's lock.
+    The result of a job equals what :class:`~headway.coreml.update.task.MLUpdateTask` gives for it, to 1e-5 of an
+    array's largest weight.  A job that cannot be trained has an error in its result; the others are not touched by it.
+    The jobs are shared out among *workers* threads, which run side by side: the compiled engine does not hold Python's
+    lock.
     """
     jobs, workers = list(jobs), max(1, workers)
     engine, heads = Engine(semantics, len(jobs)), Heads()

@@ -32,6 +32,11 @@ class Group:
     features: list[Float32] = field(default_factory=list)
     labels: list[NDArray[Any]] = field(default_factory=list)
 
+    def part(self, jobs: Sequence[int]) -> Group:
+        """Return the group of those of its *jobs*."""
+        chosen = ([values[job] for job in jobs] for values in (self.places, self.features, self.labels))
+        return Group(self.model, self.plan, self.stack, self.samples, *chosen)  # type: ignore[arg-type]
+
 
 @dataclass(frozen=True, eq=False)
 class Sorted:

@@ -13,18 +13,19 @@ import numpy as np
 from numba import carray
 
 from headway.coreml.fleet.lanes import LANES, brief, compiled, within
-from headway.coreml.fleet.pointwise import activate, derive
+from headway.coreml.fleet.pointwise import FAR, activate, derive
 from headway.coreml.fleet.products import combine, gather, gram, padded, products
-from headway.coreml.fleet.records import Head, Layout, Pace, Room, Rule, Samples, Scores, Trained
+from headway.coreml.fleet.records import Head, Layout, Pace, Room, Rule, Samples, Scores, Span, Trained
+from headway.coreml.fleet.reductions import total
 from headway.coreml.fleet.softmax import cross_entropy
 from headway.coreml.fleet.steps import ADAM, PLAIN, descend, descend_samples
-from headway.coreml.fleet.vectors import load, pointer, prefetch, splat, store
+from headway.coreml.fleet.vectors import cast, fma, is_double, load, pointer, prefetch, splat, store
 
-__all__ = ["NEVER", "NOT_FINITE", "NO_CLASS", "TRAINED", "address", "train_group"]
+__all__ = ["NEAR", "NEVER", "NOT_FINITE", "NO_CLASS", "TRAINED", "address", "train_group"]
 
-Flat = Any  # a float32 array [n]; numba knows the type of every argument, mypy need not
-TRAINED, NOT_FINITE, NO_CLASS = 0, 1, 2
-NEVER = -1e30
+Flat = Any  # an array [n] of float32 or float64; numba knows the type of every argument, mypy need not
+TRAINED, NOT_FINITE, NO_CLASS, NEAR = 0, 1, 2, 3
+NEVER = -1e37
 """The score of a class that is only padding."""
 
 
@@ -35,10 +36,11 @@ def address(values: Any) -> int:
 
 
 @compiled
-def train_group(sampled: bool, samples: Samples, head: Head, rule: Rule, trained: Trained) -> None:
+def train_group(sampled: bool, samples: Samples, head: Head, rule: Rule, span: Span, trained: Trained) -> None:
     """Train heads that differ only in their samples; *sampled* chooses sample space.
 
-    ``trained.states`` gets one of TRAINED, NOT_FINITE and NO_CLASS for each.
+    What is computed in is the type of the head's weights.  ``trained.states`` gets one of TRAINED, NOT_FINITE, NO_CLASS
+    and NEAR for each: the last where another type might have come to another head.
     """
     layout = lay_out(sampled, samples, head.widths)
     room = furnish(layout, head, rule)
@@ -50,8 +52,10 @@ def train_group(sampled: bool, samples: Samples, head: Head, rule: Rule, trained
         following = min(job + 1, len(samples.addresses) - 1)
         lines = carray(pointer(samples.addresses[job]), (samples.given * head.widths[0],), np.float32)
         coming = carray(pointer(samples.addresses[following]), (samples.given * head.widths[0],), np.float32)
-        if state == TRAINED and not train(job, lines, coming, samples, head, rule, layout, room, trained):
-            state = NOT_FINITE
+        if span.begin:
+            state = trained.states[job]
+        if state == TRAINED:
+            state = train(job, lines, coming, samples, head, rule, span, layout, room, trained)
         trained.states[job] = state
 
 
@@ -72,10 +76,10 @@ def lay_out(sampled: bool, samples: Samples, widths: Any) -> Layout:
 
 
 @compiled
-def aligned(count: int, value: float) -> Any:
-    """Return *count* times *value*, beginning at a cache line, so that no vector lies across two."""
-    room = np.full(count + LANES, np.float32(value))
-    skip = -room.ctypes.data // 4 % LANES
+def aligned(like: Any, count: int, value: float) -> Any:
+    """Return *count* times *value*, of the type of *like*; no vector lies across more cache lines than it fills."""
+    room = np.full(count + LANES, value, like.dtype)
+    skip = -room.ctypes.data // room.itemsize % LANES
     return room[skip : skip + count]
 
 
@@ -86,21 +90,23 @@ def furnish(layout: Layout, head: Head, rule: Rule) -> Room:
     weights = layout.before + len(head.inner)
     moved, squared = (weights if rule.kind != PLAIN else 0), (weights if rule.kind == ADAM else 0)
     lowest = NEVER if layers == 1 else 0.0
-    blobs = aligned(layout.blob_at[layers], 0.0)
-    blobs[layout.blob_at[layers - 1] :] = np.float32(NEVER)
+    kind, single = head.kernel, np.empty(0, np.float32)
+    blobs = aligned(kind, layout.blob_at[layers], 0.0)
+    blobs[layout.blob_at[layers - 1] :] = NEVER
     return Room(
-        x=aligned(layout.many * layout.pitch, 0.0),
-        gram=aligned(many * many, 0.0),
-        start=aligned(many * layout.columns[0], lowest),
-        weights=aligned(weights, 0.0),
-        first=aligned(moved, 0.0),
-        second=aligned(squared, 0.0),
+        x=aligned(kind, layout.many * layout.pitch, 0.0),
+        gram=aligned(kind, many * many, 0.0),
+        start=aligned(kind, many * layout.columns[0], lowest),
+        weights=aligned(kind, weights, 0.0),
+        first=aligned(kind, moved, 0.0),
+        second=aligned(kind, squared, 0.0),
         blobs=blobs,
-        ups=aligned(layout.blob_at[layers], 0.0),
-        highs=aligned(4 * batch + LANES, 0.0),
-        masses=aligned(4 * batch + LANES, 0.0),
-        block=aligned(8 * LANES, 0.0),
-        nothing=aligned(max(layout.columns.max(), layout.ins), 0.0),
+        ups=aligned(kind, layout.blob_at[layers], 0.0),
+        highs=aligned(kind, 4 * batch + LANES, 0.0),
+        masses=aligned(kind, 4 * batch + LANES, 0.0),
+        block=aligned(single, 8 * LANES, 0.0),
+        nothing=aligned(kind, max(layout.columns.max(), layout.ins), 0.0),
+        near=aligned(kind, 2 * LANES * layers, 0.0),
         places=np.arange(layout.many + 2) * layout.pitch,
         at=np.zeros(batch + 2, dtype=np.int64),
         begin=np.zeros(batch + 2, dtype=np.int64),
@@ -117,27 +123,34 @@ def train(
     samples: Samples,
     head: Head,
     rule: Rule,
+    span: Span,
     layout: Layout,
     room: Room,
     trained: Trained,
-) -> bool:
-    """Train one head with the features *lines* and say whether all that came out is finite.
+) -> int:
+    """Train one head with the features *lines* and return what became of it.
 
     Meanwhile the features of the head *coming* next are fetched, a part with each step.
     """
     take(lines, head.widths[0], layout, room)
-    begin(head, rule, layout, room)
-    losses, steps = trained.losses[job], len(samples.sizes)
-    part_of_coming = len(coming) // (len(losses) * steps) + 1
-    for epoch in range(len(losses)):
+    if span.begin:
+        resume(job, span, room)
+    else:
+        begin(head, layout, room)
+    for layer in range(0, len(room.near), 2 * LANES):
+        store(room.near, layer, splat(room.near, FAR))
+        store(room.near, layer + LANES, splat(room.near, 0.0))
+    losses, steps, bad = trained.losses[job], len(samples.sizes), 0.0
+    part_of_coming = len(coming) // ((span.end - span.begin) * steps) + 1
+    for epoch in range(span.begin, span.end):
         for part in range(steps):
             chosen, size = samples.rows[min(epoch, len(samples.rows) - 1), part], samples.sizes[part]
             forward(chosen, size, head, layout, room)
-            fetched = (epoch * steps + part) * part_of_coming
+            fetched = ((epoch - span.begin) * steps + part) * part_of_coming
             for j in range(fetched, min(fetched + part_of_coming, len(coming)), LANES):
                 prefetch(coming, j)
             at, last = layout.blob_at[-2], part == steps - 1
-            share = np.float32(1.0 / size if rule.mean else 1.0)
+            share = 1.0 / size if rule.mean else 1.0
             scores = Scores(
                 room.blobs,
                 at,
@@ -150,9 +163,69 @@ def train(
                 room.highs,
                 room.masses,
             )
+            bad += beyond(scores, room)
             losses[epoch] = cross_entropy(scores, last)
             backward(epoch * steps + part + 1, chosen, size, head, rule, layout, room)
-    return finish(job, head, layout, room, trained)
+        if is_near(rule.kink, room):
+            return NEAR
+    bad += not_finite(room.second)  # a step divided by what is infinite is no step, and nothing else tells
+    if not span.ends:
+        suspend(job, span, room)
+    elif span.begin and has_late(job, head.widths, span, layout, room):
+        return NEAR
+    else:
+        bad += finish(job, head, layout, room, trained)
+    return TRAINED if bad == 0 else NOT_FINITE
+
+
+@within
+def suspend(job: int, span: Span, room: Room) -> None:
+    """Leave the state of the training for another call."""
+    copy(room.weights, span.weights[job], 0)
+    copy(room.first, span.first[job], 0)
+    copy(room.second, span.second[job], 0)
+
+
+@within
+def resume(job: int, span: Span, room: Room) -> None:
+    """Go on where another call left the training."""
+    copy(span.weights[job], room.weights, 0)
+    copy(span.first[job], room.first, 0)
+    copy(span.second[job], room.second, 0)
+
+
+@within
+def has_late(job: int, widths: Any, span: Span, layout: Layout, room: Room) -> bool:
+    """Return whether a unit had its first gradient after the training was resumed: its bias tells."""
+    before, found, bias = span.second[job], False, layout.outs * layout.ins
+    for layer in range(len(layout.columns)):
+        if layer:
+            bias += layout.columns[layer - 1] + padded(widths[layer + 1], 4) * layout.columns[layer - 1]
+        for j in range(bias, bias + layout.columns[layer]):
+            found = found or (before[j] == 0 and room.second[j] != 0)
+    return found
+
+
+@within
+def beyond(scores: Scores, room: Room) -> float:
+    """Return 0, or NaN where float32 could not hold the scores: a device computes in it and would not get further."""
+    found = splat(room.block, 0.0)
+    if is_double(scores.y):
+        for j in range(scores.at, scores.at + scores.many * scores.width, LANES):
+            found = fma(splat(room.block, 0.0), cast(room.block, load(scores.y, j)), found)
+    return total(found)  # type: ignore[no-any-return]
+
+
+@within
+def is_near(kink: float, room: Room) -> bool:
+    """Return whether the input of a ReLU came so near to zero that rounding may have opened or shut it."""
+    found = False
+    for layer in range(0, len(room.near), 2 * LANES):
+        lowest, highest = room.near[layer], room.near[layer + LANES]
+        for j in range(layer, layer + LANES):
+            lowest, highest = min(lowest, room.near[j]), max(highest, room.near[j + LANES])
+        found = found or lowest < kink * highest
+    return found
 
 
 @within
@@ -162,13 +235,13 @@ def take(lines: Any, width: int, layout: Layout, room: Room) -> None:
     for i in range(len(lines) // width):
         to, at = i * layout.pitch, i * width
         for j in range(0, whole, LANES):
-            store(room.x, to + j, load(lines, at + j))
+            store(room.x, to + j, cast(room.x, load(lines, at + j)))
         for j in range(whole, width):
             room.x[to + j] = lines[at + j]
 
 
 @within
-def begin(head: Head, rule: Rule, layout: Layout, room: Room) -> None:
+def begin(head: Head, layout: Layout, room: Room) -> None:
     """Set the weights to the head's, and all moments to zero; in sample space compute the matrices it needs."""
     weights, ins, outs = room.weights, layout.ins, layout.outs
     if layout.sampled:
@@ -200,7 +273,7 @@ def begin(head: Head, rule: Rule, layout: Layout, room: Room) -> None:
 def clear(values: Flat, count: int) -> None:
     """Set the first *count* values to zero."""
     for j in range(count):
-        values[j] = np.float32(0)
+        values[j] = 0
 
 
 @within
@@ -225,7 +298,8 @@ def forward(chosen: Any, size: int, head: Head, layout: Layout, room: Room) -> N
     w = layout.before
     for layer in range(1, len(columns)):
         wide, below, deep = columns[layer - 1], layout.blob_at[layer - 1], padded(head.widths[layer + 1], 4)
-        activate(head.activations[layer - 1], blobs, below, size, wide, head.widths[layer])
+        near = 2 * LANES * (layer - 1)
+        activate(head.activations[layer - 1], blobs, below, size, wide, head.widths[layer], room.near, near)
         for i in range(size + 1):
             room.above[i] = below + i * wide
         bias, here = w + deep * wide, layout.blob_at[layer]
@@ -242,9 +316,16 @@ def backward(step: int, chosen: Any, size: int, head: Head, rule: Rule, layout: 
         scale = math.sqrt(1 - rule.keep2)
         rate *= correction / (1 - rule.keep**step) * (1 - rule.keep) / scale
         small = rule.eps / scale * (1.0 if rule.hat else correction)
-    keep, keep2 = splat(np.float32(rule.keep)), splat(np.float32(rule.keep2))
-    pace = Pace(rule.kind, splat(np.float32(rate)), keep, keep2, splat(np.float32(small)))
     weights, first, second, blobs, ups = room.weights, room.first, room.second, room.blobs, room.ups
+    pace = Pace(
+        rule.kind,
+        splat(weights, rate),
+        splat(weights, rule.keep),
+        splat(weights, rule.keep - 1),
+        splat(weights, rule.keep2),
+        splat(weights, rule.keep2 - 1),
+        splat(weights, small),
+    )
     w = len(weights)
     for layer in range(len(layout.columns) - 1, 0, -1):
         wide, stride, deep = layout.columns[layer - 1], layout.columns[layer], padded(head.widths[layer + 1], 4)
@@ -267,21 +348,21 @@ def backward(step: int, chosen: Any, size: int, head: Head, rule: Rule, layout: 
 
 
 @within
-def finish(job: int, head: Head, layout: Layout, room: Room, trained: Trained) -> bool:
-    """Hand the weights out and say whether all is finite."""
+def finish(job: int, head: Head, layout: Layout, room: Room, trained: Trained) -> float:
+    """Hand the weights out, in float32, and return 0, or NaN when something is not finite."""
     weights, ins, outs, width = room.weights, layout.ins, head.widths[1], head.widths[0]
     kernel, bias = trained.kernels[job], trained.biases[job]
-    bad: Any = np.float32(0)
+    bad: Any = 0.0
     if layout.sampled:
         stride = layout.columns[0]
         bad = gather(
             weights, layout.samples, stride, room.x, layout.pitch, head.kernel, ins, outs, width, kernel, room.block
         )
         for o in range(outs):
-            bias[o] = head.bias[o]
-        for i in range(layout.samples):
-            for o in range(outs):
-                bias[o] += weights[i * stride + o]
+            moved = head.bias[o]
+            for i in range(layout.samples):
+                moved += weights[i * stride + o]
+            bias[o] = moved
     else:
         for o in range(outs):
             bias[o] = weights[layout.outs * ins + o]
@@ -290,8 +371,15 @@ def finish(job: int, head: Head, layout: Layout, room: Room, trained: Trained) -
     inner_weights = trained.inner[job]
     for j in range(len(inner_weights)):
         inner_weights[j] = weights[layout.before + j]
-    for j in range(len(weights)):
-        bad += np.float32(0) * weights[j]
-    for loss in trained.losses[job]:
-        bad += np.float32(0) * loss
-    return bool(bad == 0)
+    if not layout.sampled:
+        bad = not_finite(kernel)
+    return bad + not_finite(bias) + not_finite(inner_weights) + not_finite(trained.losses[job])  # type: ignore[no-any-return]
+
+
+@within
+def not_finite(values: Flat) -> Any:
+    """Return NaN when one of the *values* is not finite, else 0."""
+    bad = np.float32(0)
+    for value in values:
+        bad += np.float32(0) * value
+    return bad

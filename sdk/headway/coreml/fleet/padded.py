@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -13,7 +14,7 @@ from headway.coreml.fleet.lanes import LANES
 from headway.coreml.fleet.pointwise import RELU, SIGMOID, TANH
 from headway.coreml.fleet.records import Head, Trained
 from headway.coreml.head import HeadWeights
-from headway.coreml.weights import Float32
+from headway.coreml.weights import Float32, Floats
 
 __all__ = ["Padded"]
 
@@ -24,10 +25,10 @@ def _up(value: int, to: int) -> int:
     return -(-value // to) * to
 
 
-def _aligned(values: Float32) -> Float32:
-    """Return a copy that begins at a cache line, so that no vector lies across two."""
-    room = np.empty(len(values) + LANES, dtype=np.float32)
-    skip = -room.__array_interface__["data"][0] // 4 % LANES
+def _aligned(values: Floats) -> Floats:
+    """Return a copy that begins at a cache line, so that no vector lies across more than it fills."""
+    room = np.empty(len(values) + LANES, dtype=values.dtype)
+    skip = -room.__array_interface__["data"][0] // room.itemsize % LANES
     room[skip : skip + len(values)] = values
     return room[skip : skip + len(values)]
 
@@ -40,20 +41,25 @@ class Padded:
     head: Head
 
     @classmethod
-    def of(cls, stack: Stack, weights: Mapping[str, Float32]) -> Padded:
-        """Lay *weights* out; padding is zero, and :data:`NEVER` in the bias of the scores."""
-        parts: list[Float32] = []
+    def of(cls, stack: Stack, weights: Mapping[str, Float32], number: type[np.floating[Any]]) -> Padded:
+        """Lay *weights* out as *number*; padding is zero, and :data:`NEVER` in the bias of the scores."""
+        parts: list[Floats] = []
         for name, shape in zip(stack.names, _shapes(stack), strict=True):
             bias, kernel = weights[f"{name}.biases"], weights[f"{name}.weights"]
-            laid = np.zeros(shape, dtype=np.float32)
+            laid = np.zeros(shape, dtype=number)
             laid[: kernel.shape[0], : kernel.shape[1]] = kernel
             last = name == stack.names[-1]
-            tail = np.full(_columns(stack.widths, len(parts) // 2), NEVER if last else 0, dtype=np.float32)
+            tail = np.full(_columns(stack.widths, len(parts) // 2), NEVER if last else 0, dtype=number)
             tail[: len(bias)] = bias
             parts += [laid.reshape(-1), tail]
-        inner = np.concatenate([np.empty(0, dtype=np.float32), *parts[2:]])
+        inner = np.concatenate([np.empty(0, dtype=number), *parts[2:]])
         kinds = np.array([_ACTIVATIONS[kind] for kind in stack.activations], dtype=np.int64)
         return cls(stack, Head(_aligned(parts[0]), parts[1], inner, np.array(stack.widths, dtype=np.int64), kinds))
+
+    @property
+    def size(self) -> int:
+        """All numbers that a step may move."""
+        return len(self.head.kernel) + _columns(self.stack.widths, 0) + len(self.head.inner)
 
     def unpack(self, trained: Trained) -> Iterator[HeadWeights]:
         """Return each job's weights by key, without padding: views of arrays that hold those of all jobs."""

@@ -8,37 +8,37 @@ from __future__ import annotations
 
 from typing import Any
 
-import numpy as np
-
-from headway.coreml.fleet.fours import add4, fma4, load4, spread4, store4, zero4
+from headway.coreml.fleet.fours import add4, cast4, fma4, load4, spread4, store4, zero4
 from headway.coreml.fleet.lanes import LANES, inner
-from headway.coreml.fleet.reductions import deliver, repeat, total, totals, turned
-from headway.coreml.fleet.vectors import add, fma, load, splat, spread, store
+from headway.coreml.fleet.reductions import deliver, joined, repeat, total, totals, turned
+from headway.coreml.fleet.vectors import add, fma, is_double, load, splat, spread, store
 
 __all__ = ["combine", "gather", "gram", "padded", "products"]
 
-Flat = Any  # a float32 array [n]; numba knows the type of every argument, mypy need not
-
-
-@inner
-def by_four(x: Flat, p: int, q: int, r: int, s: int, w: Flat, first: int, pitch: int, width: int) -> Any:
-    """Return the products of four rows of *x* with four of *w*, row by row."""
-    a, b, c, d = zero4(), zero4(), zero4(), zero4()
-    for k in range(0, width, LANES):
-        right = load4(w, first + k, pitch)
-        a, b = fma4(load(x, p + k), right, a), fma4(load(x, q + k), right, b)
-        c, d = fma4(load(x, r + k), right, c), fma4(load(x, s + k), right, d)
-    return totals((a, b, c, d))
+Flat = Any  # an array [n] of float32 or float64; numba knows the type of every argument, mypy need not
 
 
 @inner
 def by_two(x: Flat, p: int, q: int, w: Flat, first: int, pitch: int, width: int) -> Any:
     """Return the products of two rows of *x* with four of *w*, row by row, twice."""
-    a, b = zero4(), zero4()
+    a, b = zero4(x), zero4(x)
     for k in range(0, width, LANES):
         right = load4(w, first + k, pitch)
         a, b = fma4(load(x, p + k), right, a), fma4(load(x, q + k), right, b)
     return totals((a, b))
+
+
+@inner
+def by_four(x: Flat, p: int, q: int, r: int, s: int, w: Flat, first: int, pitch: int, width: int) -> Any:
+    """Return the products of four rows of *x* with four of *w*, row by row."""
+    if is_double(x):  # sixteen sums at once would fill all registers, and more
+        return joined(by_two(x, p, q, w, first, pitch, width), by_two(x, r, s, w, first, pitch, width))
+    a, b, c, d = zero4(x), zero4(x), zero4(x), zero4(x)
+    for k in range(0, width, LANES):
+        right = load4(w, first + k, pitch)
+        a, b = fma4(load(x, p + k), right, a), fma4(load(x, q + k), right, b)
+        c, d = fma4(load(x, r + k), right, c), fma4(load(x, s + k), right, d)
+    return totals((a, b, c, d))
 
 
 @inner
@@ -74,7 +74,7 @@ def products(
 @inner
 def gram(x: Flat, count: int, pitch: int, width: int, y: Flat, stride: int) -> None:
     """Write ``y[i, o] = 1 + x[i] · x[o]`` for all pairs of *count* rows, a multiple of four."""
-    one = splat(np.float32(1))
+    one = splat(x, 1.0)
     for group in range(0, count, 16):  # so many samples stay in the first-level cache
         for o in range(group, count, 4):
             for i in range(group, min(group + 16, o + 4), 4):
@@ -91,7 +91,7 @@ def combine_narrow(
     a: Flat, at: Any, count: int, terms: int, w: Flat, first: int, start: Flat, begin: Any, y: Flat, to: int
 ) -> None:
     """As :func:`combine` for rows of one vector: four rows at a time, then two."""
-    zero = splat(np.float32(0))
+    zero = splat(y, 0.0)
     i = 0
     while i + 2 < count:
         p, q, r, s = at[i], at[i + 1], at[i + 2], at[i + 3]
@@ -143,7 +143,7 @@ def combine(
             j += 4 * LANES
         while j < width:
             a0, b0 = load(start, s + j), load(start, r + j)
-            a1, b1 = splat(np.float32(0)), splat(np.float32(0))
+            a1, b1 = splat(y, 0.0), splat(y, 0.0)
             for k in range(0, terms, 2):
                 e = first + k * width + j
                 c0, c1 = load(w, e), load(w, e + width)
@@ -168,22 +168,26 @@ def gather(
     out: Flat,
     block: Flat,
 ) -> Any:
-    """Write ``w + changeᵀ x`` ``[outs, width]`` without padding; return 0, or NaN when something is not finite."""
-    zero, bad = splat(np.float32(0)), zero4()
+    """Write ``w + changeᵀ x`` ``[outs, width]`` without padding; return 0, or NaN when something is not finite.
+
+    *out* is float32, and so is *block*, which has room for eight vectors.
+    """
+    zero, bad = splat(out, 0.0), zero4(out)
     for k in range(0, ins, 2 * LANES):
         for o in range(0, outs, 4):
             t = o * ins + k
             a, b = load4(w, t, ins), load4(w, t + LANES, ins)
             for i in range(samples):
-                e, factors = i * pitch + k, spread4(change, i * stride + o, 1)
-                a, b = fma4(load(x, e), factors, a), fma4(load(x, e + LANES), factors, b)
-            bad = fma4(zero, add4(a, b), bad)
+                at, factors = i * pitch + k, spread4(change, i * stride + o, 1)
+                a, b = fma4(load(x, at), factors, a), fma4(load(x, at + LANES), factors, b)
+            e, f = cast4(out, a), cast4(out, b)
+            bad = fma4(zero, add4(e, f), bad)
             if o + 4 <= outs and k + 2 * LANES <= width:
-                store4(out, o * width + k, width, a)
-                store4(out, o * width + k + LANES, width, b)
+                store4(out, o * width + k, width, e)
+                store4(out, o * width + k + LANES, width, f)
                 continue
-            store4(block, 0, 2 * LANES, a)
-            store4(block, LANES, 2 * LANES, b)
+            store4(block, 0, 2 * LANES, e)
+            store4(block, LANES, 2 * LANES, f)
             for r in range(min(4, outs - o)):
                 for j in range(min(2 * LANES, width - k)):
                     out[(o + r) * width + k + j] = block[r * 2 * LANES + j]

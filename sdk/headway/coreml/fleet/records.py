@@ -1,17 +1,17 @@
 """What the compiled engine is given, works with and fills, as records: numba takes named tuples as they are.
 
-Matrices lie flat in one-dimensional float32 arrays.  Rows are padded with zeros to whole vectors, rows of weights also
-to whole blocks of four; the padding takes part in every operation and stays what it is (zero; for the scores so low
-that its probability is zero).
+Matrices lie flat in one-dimensional arrays, of float32 or of float64 as the head's are.  Rows are padded with zeros to
+whole vectors, rows of weights also to whole blocks of four; the padding takes part in every operation and stays what it
+is (zero; for the scores so low that its probability is zero).
 """
 
 from __future__ import annotations
 
 from typing import Any, NamedTuple
 
-__all__ = ["Head", "Layout", "Pace", "Room", "Rule", "Samples", "Scores", "Trained"]
+__all__ = ["Head", "Layout", "Pace", "Room", "Rule", "Samples", "Scores", "Span", "Trained"]
 
-Flat = Any  # a float32 array [n]; numba knows the type of every field, mypy need not
+Flat = Any  # an array [n] of float32 or float64; numba knows the type of every field, mypy need not
 Integers = Any  # an int64 array
 
 
@@ -43,7 +43,8 @@ class Samples(NamedTuple):
 class Rule(NamedTuple):
     """The optimizer, as :mod:`~headway.coreml.fleet.steps` takes it, and the loss: whether it is a *mean* or a sum.
 
-    *keep* is the momentum or beta1, *keep2* the gradient's share or beta2; *hat* says where *eps* is added.
+    *keep* is the momentum or beta1, *keep2* the gradient's share or beta2; *hat* says where *eps* is added.  A training
+    in which the input of a ReLU came nearer to zero than *kink* times the largest is given up.
     """
 
     kind: int
@@ -53,18 +54,22 @@ class Rule(NamedTuple):
     eps: float
     hat: bool
     mean: bool
+    kink: float
 
 
 class Pace(NamedTuple):
     """How one step is taken: the *kind* of optimizer, and its numbers in every lane of a vector; *rate* is negative.
 
-    *keep* is the momentum or beta1; *keep2* beta2 or, for momentum, the share of the gradient.
+    *keep* is the momentum or beta1, *fade* what it lacks to one, below zero, and *fade2* what beta2 lacks; *share* is
+    the gradient's with momentum.
     """
 
     kind: int
     rate: Any
     keep: Any
-    keep2: Any
+    fade: Any
+    share: Any
+    fade2: Any
     eps: Any
 
 
@@ -85,6 +90,21 @@ class Scores(NamedTuple):
     up: Flat
     highs: Flat
     masses: Flat
+
+
+class Span(NamedTuple):
+    """Which epochs one call trains, of a training of Adam that goes on in another type.
+
+    Unless *begin* is 0, each job goes on from its row of *weights*, *first* and *second*; unless *ends*, what it came
+    to is left there.
+    """
+
+    begin: int
+    end: int
+    ends: bool
+    weights: Any
+    first: Any
+    second: Any
 
 
 class Trained(NamedTuple):
@@ -113,7 +133,11 @@ class Layout(NamedTuple):
 
 
 class Room(NamedTuple):
-    """Everything that a training writes to, used again for every job."""
+    """Everything that a training writes to, used again for every job.
+
+    *block* is float32.  *near* has, for every layer, the smallest and the largest distance of its outputs from the
+    kink, lane by lane.
+    """
 
     x: Flat
     gram: Flat
@@ -127,6 +151,7 @@ class Room(NamedTuple):
     masses: Flat
     block: Flat
     nothing: Flat
+    near: Flat
     places: Integers
     at: Integers
     begin: Integers

@@ -13,12 +13,15 @@ from llvmlite import ir
 from numba import types
 from numba.extending import intrinsic
 
-from headway.coreml.fleet.lanes import LANES, LOOSE, call, packed, parts_of, place_of, vector
+from headway.coreml.fleet.lanes import LANES, LOOSE, Vector, call, packed, parts_of, place_of, vector_of
 
-__all__ = ["apart", "deliver", "largest", "largest4", "repeat", "total", "total4", "totals", "turned"]
+__all__ = ["apart", "deliver", "joined", "largest", "largest4", "repeat", "total", "total4", "totals", "turned"]
 
-_QUARTER = ir.VectorType(ir.FloatType(), 4)
 Fold = Callable[[Any, Any, Any], Any]
+
+
+def _quarter(kind: Vector) -> Any:
+    return ir.VectorType(kind.element, 4)
 
 
 def _shuffle(builder: Any, a: Any, b: Any, lanes: list[int]) -> Any:
@@ -51,34 +54,34 @@ def _quarters(builder: Any, vectors: Any, fold: Fold) -> Any:
 
 
 @intrinsic  # type: ignore[untyped-decorator]
-def total4(_typing: Any, _vectors: Any) -> Any:
+def total4(_typing: Any, vectors: Any) -> Any:
     """Return the sums of four vectors' lanes, in quarters."""
 
     def make(_context: Any, builder: Any, _signature: Any, arguments: Any) -> Any:
         return _quarters(builder, arguments[0], _sum)
 
-    return vector(types.UniTuple(vector, 4)), make
+    return vectors.dtype(vectors), make
 
 
 @intrinsic  # type: ignore[untyped-decorator]
-def largest4(_typing: Any, _vectors: Any) -> Any:
+def largest4(_typing: Any, vectors: Any) -> Any:
     """Return the largest lanes of four vectors, in quarters; NaN where there is one, or any lane."""
 
     def make(_context: Any, builder: Any, _signature: Any, arguments: Any) -> Any:
         return _quarters(builder, arguments[0], _maximum)
 
-    return vector(types.UniTuple(vector, 4)), make
+    return vectors.dtype(vectors), make
 
 
 @intrinsic  # type: ignore[untyped-decorator]
-def apart(_typing: Any, _quarters: Any) -> Any:
+def apart(_typing: Any, quarters: Any) -> Any:
     """Return four vectors: the first lane of each quarter in all lanes."""
 
     def make(_context: Any, builder: Any, _signature: Any, arguments: Any) -> Any:
         lanes = ([4 * quarter] * LANES for quarter in range(4))
         return packed(builder, [_shuffle(builder, arguments[0], arguments[0], same) for same in lanes])
 
-    return types.UniTuple(vector, 4)(vector), make
+    return types.UniTuple(quarters, 4)(quarters), make
 
 
 @intrinsic  # type: ignore[untyped-decorator]
@@ -95,62 +98,75 @@ def totals(_typing: Any, fours: Any) -> Any:
             run //= 2
         return sums[0]
 
-    return vector(fours), make
+    return fours.dtype.dtype(fours), make
 
 
 @intrinsic  # type: ignore[untyped-decorator]
-def turned(_typing: Any, _a: Any) -> Any:
+def turned(_typing: Any, a: Any) -> Any:
     """Return the vector as a four by four matrix on its other side."""
 
     def make(_context: Any, builder: Any, _signature: Any, arguments: Any) -> Any:
         return _shuffle(builder, arguments[0], arguments[0], [lane % 4 * 4 + lane // 4 for lane in range(LANES)])
 
-    return vector(vector), make
+    return a(a), make
+
+
+@intrinsic  # type: ignore[untyped-decorator]
+def joined(_typing: Any, a: Any, b: Any) -> Any:
+    """Return the first two quarters of each."""
+
+    def make(_context: Any, builder: Any, _signature: Any, arguments: Any) -> Any:
+        return _shuffle(builder, arguments[0], arguments[1], [*range(LANES // 2), *range(LANES, LANES + LANES // 2)])
+
+    return a(a, b), make
 
 
 @intrinsic  # type: ignore[untyped-decorator]
 def repeat(_typing: Any, array: Any, _place: Any) -> Any:
     """Return four numbers of *array* from *place* on, in every quarter."""
 
-    def make(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-        at = place_of(context, builder, signature.args[0], arguments[0], arguments[1], _QUARTER)
-        part = builder.load(at, align=4)
+    def make(context: Any, builder: Any, _signature: Any, arguments: Any) -> Any:
+        part = builder.load(
+            place_of(context, builder, array, arguments[0], arguments[1], _quarter(kind)), align=kind.bits // 8
+        )
         return _shuffle(builder, part, part, [lane % 4 for lane in range(LANES)])
 
-    return vector(array, types.intp), make
+    kind = vector_of(array)
+    return kind(array, types.intp), make
 
 
 @intrinsic  # type: ignore[untyped-decorator]
 def deliver(_typing: Any, array: Any, places: Any, _quarters: Any) -> Any:
     """Write the quarters of a vector into *array*, from each of the *places* on."""
 
-    def make(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-        for quarter in range(signature.args[1].count):
+    def make(context: Any, builder: Any, _signature: Any, arguments: Any) -> Any:
+        for quarter in range(places.count):
             part = _shuffle(builder, arguments[2], arguments[2], list(range(4 * quarter, 4 * quarter + 4)))
             place = builder.extract_value(arguments[1], quarter)
-            at = place_of(context, builder, signature.args[0], arguments[0], place, _QUARTER)
-            builder.store(part, at, align=4)
+            at = place_of(context, builder, array, arguments[0], place, _quarter(kind))
+            builder.store(part, at, align=kind.bits // 8)
         return context.get_dummy_value()
 
-    return types.void(array, places, vector), make
+    kind = vector_of(array)
+    return types.void(array, places, kind), make
 
 
 @intrinsic  # type: ignore[untyped-decorator]
-def total(_typing: Any, _a: Any) -> Any:
+def total(_typing: Any, a: Any) -> Any:
     """Return the sum of the lanes."""
 
     def make(_context: Any, builder: Any, _signature: Any, arguments: Any) -> Any:
-        zero = ir.Constant(ir.FloatType(), -0.0)
-        return call(builder, "llvm.vector.reduce.fadd.v16f32", ir.FloatType(), [zero, arguments[0]], LOOSE)
+        zero = ir.Constant(a.element, -0.0)
+        return call(builder, f"llvm.vector.reduce.fadd.{a.suffix}", a.element, [zero, arguments[0]], LOOSE)
 
-    return types.float32(vector), make
+    return a.number(a), make
 
 
 @intrinsic  # type: ignore[untyped-decorator]
-def largest(_typing: Any, _a: Any) -> Any:
+def largest(_typing: Any, a: Any) -> Any:
     """Return the largest lane."""
 
     def make(_context: Any, builder: Any, _signature: Any, arguments: Any) -> Any:
-        return call(builder, "llvm.vector.reduce.fmax.v16f32", ir.FloatType(), [arguments[0]])
+        return call(builder, f"llvm.vector.reduce.fmax.{a.suffix}", a.element, [arguments[0]])
 
-    return types.float32(vector), make
+    return a.number(a), make

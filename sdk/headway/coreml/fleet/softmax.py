@@ -5,8 +5,6 @@ from __future__ import annotations
 import math
 from typing import Any
 
-import numpy as np
-
 from headway.coreml.fleet.lanes import LANES, within
 from headway.coreml.fleet.records import Scores
 from headway.coreml.fleet.reductions import apart, largest, largest4, total, total4
@@ -22,11 +20,11 @@ def cross_entropy(scores: Scores, wanted: bool) -> Any:
         narrow(scores)
     else:
         wide(scores)
-    loss = np.float32(0)
+    loss = 0.0
     if wanted:
         for i in range(scores.many):
             score = scores.y[scores.at + i * scores.width + scores.labels[scores.rows[i]]]
-            loss += scores.share * (np.float32(math.log(scores.masses[4 * i])) - (score - scores.highs[4 * i]))
+            loss += scores.share * (math.log(scores.masses[4 * i]) - (score - scores.highs[4 * i]))
     return loss
 
 
@@ -45,12 +43,12 @@ def narrow(scores: Scores) -> None:
         a, b = exponential(subtract(a, each[0])), exponential(subtract(b, each[1]))
         c, d = exponential(subtract(c, each[2])), exponential(subtract(d, each[3]))
         mass = total4((a, b, c, d))
-        scale = apart(divide(splat(share), mass))
+        scale = apart(divide(splat(y, share), mass))
         # written as whole vectors: a single number would hold up their readers
-        store(up, t, fma(a, scale[0], lane(labels[rows[i]], -share)))
-        store(up, t1, fma(b, scale[1], lane(labels[rows[i1]], -share)))
-        store(up, t2, fma(c, scale[2], lane(labels[rows[i2]], -share)))
-        store(up, t3, fma(d, scale[3], lane(labels[rows[i3]], -share)))
+        store(up, t, fma(a, scale[0], lane(y, labels[rows[i]], -share)))
+        store(up, t1, fma(b, scale[1], lane(y, labels[rows[i1]], -share)))
+        store(up, t2, fma(c, scale[2], lane(y, labels[rows[i2]], -share)))
+        store(up, t3, fma(d, scale[3], lane(y, labels[rows[i3]], -share)))
         store(scores.highs, 4 * i, high)
         store(scores.masses, 4 * i, mass)
 
@@ -64,13 +62,13 @@ def wide(scores: Scores) -> None:
         high = largest(load(y, t))
         for j in range(t + LANES, t + width, LANES):
             high = max(high, largest(load(y, j)))
-        low, mass = splat(-high), splat(np.float32(0))
+        low, mass = splat(y, -high), splat(y, 0.0)
         for j in range(t, t + width, LANES):
             e = exponential(add(load(y, j), low))
             store(up, j, e)
             mass = add(mass, e)
         whole = total(mass)
-        scale, label = splat(share / whole), t + scores.labels[scores.rows[i]]
+        scale, label = splat(y, share / whole), t + scores.labels[scores.rows[i]]
         for j in range(t, t + width, LANES):
-            store(up, j, fma(load(up, j), scale, lane(label - j, -share)))
+            store(up, j, fma(load(up, j), scale, lane(y, label - j, -share)))
         scores.highs[4 * i], scores.masses[4 * i] = high, whole
