@@ -67,6 +67,20 @@ def step_failed(step: str, error: OSError) -> RefusedError:
     )
 
 
+def package_unwritten(step: str, error: RuntimeError) -> RefusedError | None:
+    """Return the error of a step whose package could not be written, None for any other error.
+
+    The writer of weights belongs to coremltools, which says that it failed and not why.
+    """
+    if "FileWriter" not in str(error):
+        return None
+    return RefusedError(
+        "train.disk",
+        f"The package of the step {step} could not be written. A disk is full, the run's or that of temporary files.",
+        hint="Free some space there and start again with --resume: what was finished is whole.",
+    )
+
+
 def is_full(error: OSError) -> bool:
     """Whether a disk, a quota or a limit on file sizes refused a write; copies of folders hide theirs in the text."""
     return error.errno in _FULL or os.strerror(errno.ENOSPC) in str(error)

@@ -13,6 +13,8 @@ import resource
 import statistics
 import time
 from collections.abc import Callable
+from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -71,11 +73,16 @@ def speed(base: Path, student: Student, input_ids: Int32, attention_mask: Int32)
     return Speed(statistics.median(found["executor"]), statistics.median(found["pytorch"]), torch.get_num_threads())
 
 
-def executor_memory(base: Path, input_ids: Int32, attention_mask: Int32) -> int:
-    """Return the bytes by which a fresh process's peak memory grows by loading the base and running the rows singly."""
-    context = multiprocessing.get_context("spawn")
-    with context.Pool(1) as pool:
-        return pool.apply(_memory_child, (str(base), input_ids, attention_mask))
+def executor_memory(base: Path, input_ids: Int32, attention_mask: Int32) -> int | None:
+    """Return the bytes by which a fresh process's peak memory grows by loading the base and running the rows singly.
+
+    None if that process ended before it could tell, for want of memory say: the gate then has no evidence.
+    """
+    with ProcessPoolExecutor(1, mp_context=multiprocessing.get_context("spawn")) as pool:
+        try:
+            return pool.submit(_memory_child, str(base), input_ids, attention_mask).result()
+        except BrokenProcessPool:
+            return None
 
 
 def _memory_child(base: str, input_ids: Int32, attention_mask: Int32) -> int:

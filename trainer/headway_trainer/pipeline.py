@@ -20,7 +20,7 @@ from headway_trainer import (
     steps_trim,
 )
 from headway_trainer.binding import forget_from
-from headway_trainer.files import step_failed
+from headway_trainer.files import package_unwritten, step_failed
 from headway_trainer.processes import rank, world
 from headway_trainer.progress import duration
 from headway_trainer.report.summary import write_summary
@@ -87,6 +87,10 @@ def _run_step(run: Run, name: str) -> dict[str, Any]:
             facts = STEPS[name](run)
         except OSError as error:
             raise step_failed(name, error) from error
+        except RuntimeError as error:
+            if (refused := package_unwritten(name, error)) is None:
+                raise
+            raise refused from error
         seconds = time.monotonic() - started
         run.record(name, {**facts, "processes": world(), "seconds": round(seconds, 1), "made_with": versions()})
         _say(f"{name} done after {duration(seconds)}")
