@@ -1,4 +1,4 @@
-"""Measuring memory in a process of its own: where that process ends early there is no figure, and no waiting for ever."""
+"""Memory is measured in a process of its own: one that ends early leaves no figure and keeps nobody waiting."""
 
 from __future__ import annotations
 
