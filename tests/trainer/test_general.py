@@ -262,7 +262,7 @@ def test_a_gpu_that_cannot_is_named(
 ) -> None:
     made = bench()
     monkeypatch.setattr(distributed, "device", lambda: torch.device("cuda", 0))
-    monkeypatch.setattr(torch.cuda, "is_bf16_supported", lambda: False)
+    monkeypatch.setattr(torch.cuda, "is_bf16_supported", lambda including_emulation: False)
     with pytest.raises(RefusedError, match="bfloat16") as caught:
         made.distil(tmp_path / "model.pt", replace(CONFIG, precision="bfloat16"))
     assert caught.value.code == "train.precision"

@@ -60,7 +60,11 @@ def together() -> Iterator[None]:
 
 def check_precision(precision: Precision) -> None:
     """Return if this process computes in `precision`. Raises `RefusedError` (`train.precision`) for an older GPU."""
-    if precision == "bfloat16" and device().type == "cuda" and not torch.cuda.is_bf16_supported():
+    if (
+        precision == "bfloat16"
+        and device().type == "cuda"
+        and not torch.cuda.is_bf16_supported(including_emulation=False)
+    ):
         raise RefusedError(
             "train.precision",
             "This GPU does not compute in bfloat16.",
