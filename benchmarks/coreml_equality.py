@@ -4,7 +4,7 @@
 over a head's arrays of the largest difference, as a part of the array's largest weight.  ReLU has a kink: where the
 outcome of a hidden unit lies within rounding of zero, one engine may open it and the other not.  So for every head the
 float64 training also notes how near to zero any hidden unit came, and the same heads are trained with Tanh and Sigmoid,
-which have no kink.
+which have no kink.  The last column counts the heads that the fleet engine trained in float64 from end to end.
 
     python benchmarks/coreml_equality.py [--heads N] [--write]
 """
@@ -18,12 +18,17 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from unittest.mock import patch
 
 import numpy as np
 from numpy.typing import NDArray
 
 from headway.coreml import SGD, Adam, AllowedSet, FleetJob, HeadLayout, MLModel, Range, initial_head, train_fleet
 from headway.coreml.build import Activation
+from headway.coreml.fleet import training
+from headway.coreml.fleet.jobs import FleetResult
+from headway.coreml.fleet.kernels import train_group
+from headway.coreml.fleet.records import Rule, Samples, Span
 from headway.coreml.update.task import update_model
 
 SAMPLES, FEATURES, HIDDEN, CLASSES, EPOCHS, BATCH = 50, 512, 128, 10, 10, 10
@@ -117,10 +122,22 @@ def make_jobs(activation: Activation, optimizer: SGD | Adam, count: int) -> list
     return [FleetJob(model, rows, random.integers(0, CLASSES, SAMPLES)) for rows in features]
 
 
-def measure(activation: Activation, optimizer: SGD | Adam, count: int) -> list[Distances]:
-    """Train *count* heads three times over."""
-    jobs, found = make_jobs(activation, optimizer, count), []
-    for job, result in zip(jobs, train_fleet(jobs), strict=True):
+def trained(jobs: list[FleetJob], exact: list[int]) -> list[FleetResult]:
+    """Train *jobs* and add to *exact* how many of them needed float64 from end to end."""
+
+    def counting(sampled: bool, samples: Samples, head: Any, rule: Rule, span: Span, into: Any) -> None:
+        if rule.kink == 0 and span.ends:
+            exact.append(len(samples.addresses))
+        train_group(sampled, samples, head, rule, span, into)
+
+    with patch.object(training, "train_group", counting):
+        return train_fleet(jobs)
+
+
+def measure(activation: Activation, optimizer: SGD | Adam, count: int) -> tuple[list[Distances], int]:
+    """Train *count* heads three times over; also returns how many the fleet engine trained in float64."""
+    jobs, found, again = make_jobs(activation, optimizer, count), [], list[int]()
+    for job, result in zip(jobs, trained(jobs, again), strict=True):
         data = {"features": job.features, "probabilities_true": job.labels}
         single = update_model(job.model, data).model.weights
         exact, nearest = in_float64(job, activation, optimizer)
@@ -132,10 +149,10 @@ def measure(activation: Activation, optimizer: SGD | Adam, count: int) -> list[D
                 nearest,
             )
         )
-    return found
+    return found, sum(again)
 
 
-def row(name: str, activation: Activation, found: list[Distances]) -> str:
+def row(name: str, activation: Activation, found: list[Distances], again: int) -> str:
     """One line of the table."""
     apart = [head for head in found if head.engines > LIMIT]
     cells = [
@@ -147,6 +164,7 @@ def row(name: str, activation: Activation, found: list[Distances]) -> str:
         *(f"{np.median([getattr(head, side) for head in found]):.1e}" for side in ("fleet", "single")),
         *(str(sum(getattr(head, side) > LIMIT for head in found)) for side in ("fleet", "single")),
         ", ".join(f"{head.nearest:.0e}" for head in apart) if 0 < len(apart) <= 8 else "-",
+        str(again),
     ]
     return f"| {' | '.join(cells)} |"
 
@@ -168,11 +186,12 @@ def main() -> None:
         "fleet over 1e-5 of float64",
         "single over 1e-5 of float64",
         "unit nearest to zero, of the heads that differ",
+        "trained in float64",
     ]
     lines = [f"| {' | '.join(heads)} |", "|" + "---|" * len(heads)]
     for name, optimizer in OPTIMIZERS.items():
         for activation in ACTIVATIONS:
-            lines.append(row(name, activation, measure(activation, optimizer, options.heads)))
+            lines.append(row(name, activation, *measure(activation, optimizer, options.heads)))
             print(lines[-1], flush=True)
     about = f"{platform.machine()}, numpy {np.__version__}; heads 512→128→10, 50 samples, 10 epochs in batches of 10."
     title = "# Fleet engine, single engine and float64, head by head\n"

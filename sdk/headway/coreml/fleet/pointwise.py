@@ -13,7 +13,6 @@ from headway.coreml.fleet.vectors import (
     exponential,
     fma,
     gate,
-    is_double,
     lanes,
     load,
     splat,
@@ -33,18 +32,16 @@ Flat = Any  # an array [n] of float32 or float64; numba knows the type of every 
 def rectify(y: Flat, at: int, count: int, stride: int, width: int, near: Flat, n: int) -> None:
     """Apply ReLU in place, and note in *near* from *n* on how near to zero its inputs came, and how far: lane by lane.
 
-    Padding does not count.  In float64 an exact zero does not either: sums do not come to it but where every engine
-    does, as with a sample of zeros.
+    Padding, which is zero, does not count.
     """
     far, lowest, highest = splat(y, FAR), load(near, n), load(near, n + LANES)
-    least = splat(y, 0.0 if is_double(y) else -1.0)
     for j in range(0, stride, LANES):
         left = splat(y, float(width - j))
         for t in range(at + j, at + j + count * stride, stride):
             z = load(y, t)
-            size = choose(left, lanes(y), absolute(z), splat(y, -2.0))
+            size = absolute(z)
             highest = choose(size, highest, size, highest)
-            size = choose(size, least, size, far)
+            size = choose(left, lanes(y), size, far)
             lowest = choose(lowest, size, size, lowest)
             store(y, t, gate(z, z))
     store(near, n, lowest)

@@ -94,7 +94,8 @@ class Engine:
         for head, begin, end in zip(heads, ends, ends[1:], strict=False):
             span = Span(begin, end, end == plan.epochs, *between)
             sampled = rule.kind != ADAM and schedule.samples <= width_in
-            train_group(sampled, samples, head.head, rule, span, trained)
+            # in float64 both engines open the same units
+            train_group(sampled, samples, head.head, rule if span.ends else rule._replace(kink=0.0), span, trained)
         rows = zip(trained.states.tolist(), trained.losses.tolist(), heads[0].unpack(trained), strict=True)
         return [
             FleetResult(weights, tuple(losses)) if state == TRAINED else _failure(group, job, state)
