@@ -34,7 +34,7 @@ from headway.coreml.update.semantics import Semantics
 
 __all__ = ["Engine"]
 
-_KINK = 2e-7
+_KINK = 1.5e-7
 """How near to zero the input of a ReLU may come in float32, as a part of the largest; see docs/adr/0017."""
 _LEAST = 1e-11
 """With a smaller epsilon of Adam's, roots that float32 rounds to zero would count."""
