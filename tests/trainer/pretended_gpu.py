@@ -132,7 +132,7 @@ def pretended_gpu(replace: Callable[[Any, str, Any], None]) -> Iterator[Pretende
     """Have the trainer train on a GPU that is not there; `replace` is `monkeypatch.setattr`."""
     import sys
 
-    from headway_trainer import distributed
+    from headway_trainer.learning import distributed
 
     real = distributed.device
     for name, module in list(sys.modules.items()):

@@ -17,8 +17,8 @@ pytest.importorskip("transformers", reason="training needs the extra trainer")
 pytest.importorskip("coremltools", reason="exporting needs the extra sim")
 
 from headway.coreml.proof import prove
-from headway_trainer import distributed
 from headway_trainer.config import read_config
+from headway_trainer.learning import distributed
 from headway_trainer.run import Places, Run
 
 WORKER = """
@@ -33,9 +33,9 @@ from pathlib import Path
 
 import torch
 
-from headway_trainer import distributed
-from headway_trainer.loop import Plan, train
-from headway_trainer.optimiser import Schedule, Stage
+from headway_trainer.learning import distributed
+from headway_trainer.learning.loop import Plan, train
+from headway_trainer.learning.optimiser import Schedule, Stage
 from headway_trainer.processes import rank
 
 
@@ -95,8 +95,8 @@ def test_a_share_of_a_batch(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_only_the_first_process_writes(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    from headway_trainer import checkpoint
     from headway_trainer.files import write_text
+    from headway_trainer.learning import checkpoint
 
     monkeypatch.setenv("RANK", "1")
     checkpoint.save(tmp_path / "model.pt", {"a": 1})

@@ -16,17 +16,17 @@ pytest.importorskip("transformers", reason="training needs the extra trainer")
 
 from headway.contract.errors import RefusedError
 from headway.contract.tokenizer import Tokenizer
-from headway_trainer import checkpoint, distributed, optimiser
-from headway_trainer.cloze import Cloze, WordHead, guessed
 from headway_trainer.config import read_config
 from headway_trainer.data.batches import Batch, collate, epoch_batches
-from headway_trainer.distil_general import GeneralConfig, GeneralInputs, distil_general
-from headway_trainer.matching import Matching, attention_loss, guidance
+from headway_trainer.learning import checkpoint, distributed, optimiser
+from headway_trainer.learning.cloze import Cloze, WordHead, guessed
+from headway_trainer.learning.distil_general import GeneralConfig, GeneralInputs, distil_general
+from headway_trainer.learning.matching import Matching, attention_loss, guidance
+from headway_trainer.learning.optimiser import Schedule, Stage
+from headway_trainer.learning.transfer import parts
 from headway_trainer.models.student import Student
 from headway_trainer.models.teacher import Teacher
-from headway_trainer.optimiser import Schedule, Stage
 from headway_trainer.run import Places, Run
-from headway_trainer.transfer import parts
 
 SEED = 3
 

@@ -12,7 +12,7 @@ pytest.importorskip("transformers", reason="training needs the extra trainer")
 from coremltools.converters.mil.mil import types
 from coremltools.optimize import _utils
 
-from headway_trainer import qat
+from headway_trainer.learning import qat
 from headway_trainer.models.student import Student, StudentConfig
 from headway_trainer.parity import classifier_of, labels_by
 

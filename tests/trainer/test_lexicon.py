@@ -15,9 +15,9 @@ pytest.importorskip("onnxruntime", reason="running a base needs the extra sim")
 
 from headway.contract.errors import RefusedError
 from headway.coreml import MLModel
-from headway_trainer import qat
 from headway_trainer.data.examples import Examples
 from headway_trainer.export.base import export_base
+from headway_trainer.learning import qat
 from headway_trainer.models.lexicon import HASHES, MOST_TOKENS, WIDTH, Area, Lexicon, hashed
 from headway_trainer.models.lexicon_fit import UNUSED, Lesson, LexiconConfig, fit, laid_out
 from headway_trainer.models.student import Student, StudentConfig

@@ -14,11 +14,11 @@ import pytest
 torch = pytest.importorskip("torch", reason="training needs the extra trainer")
 
 from headway.contract.errors import RefusedError
-from headway_trainer import checkpoint
-from headway_trainer.average import Average
 from headway_trainer.files import write_text
-from headway_trainer.loop import Outcome, Plan, train
-from headway_trainer.optimiser import Schedule
+from headway_trainer.learning import checkpoint
+from headway_trainer.learning.average import Average
+from headway_trainer.learning.loop import Outcome, Plan, train
+from headway_trainer.learning.optimiser import Schedule
 from headway_trainer.progress import Progress, duration
 
 

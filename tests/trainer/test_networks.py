@@ -11,9 +11,9 @@ torch = pytest.importorskip("torch", reason="training needs the extra trainer")
 pytest.importorskip("transformers", reason="training needs the extra trainer")
 
 from headway.contract.errors import RefusedError
-from headway_trainer import qat
-from headway_trainer.distil_task import soft_loss
-from headway_trainer.matching import Guidance, Matching, attention_loss, guidance, points
+from headway_trainer.learning import qat
+from headway_trainer.learning.distil_task import soft_loss
+from headway_trainer.learning.matching import Guidance, Matching, attention_loss, guidance, points
 from headway_trainer.models.student import (
     PAD_EMBEDDING,
     Student,

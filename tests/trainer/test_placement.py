@@ -11,10 +11,10 @@ torch = pytest.importorskip("torch", reason="training needs the extra trainer")
 pytest.importorskip("transformers", reason="training needs the extra trainer")
 pytest.importorskip("coremltools", reason="exporting needs the extra sim")
 
-from headway_trainer import steps_lexicon
 from headway_trainer.config import read_config
 from headway_trainer.pipeline import run_steps
 from headway_trainer.run import Places, Run
+from headway_trainer.steps import lexicon as lexicon_step
 
 from .pretended_gpu import CPU, GPU, WrongPlaceError, pretended_gpu
 
@@ -65,8 +65,8 @@ def test_a_lexicon_lives_on_the_cpu_whatever_models_train_on(
     with pretended_gpu(monkeypatch.setattr):
         run = Run(read_config(workshop.config), places)
         assert run_steps(run, ["lexicon"])["lexicon"]["rows"] > 0
-        whole = steps_lexicon.held(run)
+        whole = lexicon_step.held(run)
         assert whole is not None
-        monkeypatch.setattr(steps_lexicon, "CPU", None)
+        monkeypatch.setattr(lexicon_step, "CPU", None)
         with pytest.raises(WrongPlaceError):
-            steps_lexicon.values(run, whole, run.sets[0], "dev")
+            lexicon_step.values(run, whole, run.sets[0], "dev")

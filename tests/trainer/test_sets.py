@@ -19,7 +19,7 @@ from headway_trainer.data.batches import epoch_batches
 from headway_trainer.data.examples import UNLABELLED, Examples
 from headway_trainer.data.mixing import Mixture
 from headway_trainer.data.sets import SetConfig, read_sets
-from headway_trainer.distil_task import TaskConfig, label_loss, soft_loss
+from headway_trainer.learning.distil_task import TaskConfig, label_loss, soft_loss
 from headway_trainer.pipeline import run_steps
 from headway_trainer.run import Places, Run
 

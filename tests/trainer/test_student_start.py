@@ -13,8 +13,8 @@ transformers = pytest.importorskip("transformers", reason="training needs the ex
 pytest.importorskip("coremltools", reason="exporting needs the extra sim")
 
 from headway.contract.errors import RefusedError
-from headway_trainer import checkpoint
 from headway_trainer.config import read_config
+from headway_trainer.learning import checkpoint
 from headway_trainer.models.student import PAD_EMBEDDING, Student, StudentConfig
 from headway_trainer.models.student_start import start_from
 from headway_trainer.pipeline import run_steps

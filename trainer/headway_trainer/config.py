@@ -19,16 +19,16 @@ from headway.contract.errors import RefusedError
 from headway.contract.versions import parse_name
 from headway_trainer.compress import CompressConfig
 from headway_trainer.data.sets import SetConfig
-from headway_trainer.distil_general import GeneralConfig
-from headway_trainer.distil_task import TaskConfig
-from headway_trainer.finetune import FinetuneConfig
 from headway_trainer.gate import GateConfig
 from headway_trainer.half import HalfConfig
 from headway_trainer.heads import HeadConfig
+from headway_trainer.learning.distil_general import GeneralConfig
+from headway_trainer.learning.distil_task import TaskConfig
+from headway_trainer.learning.finetune import FinetuneConfig
+from headway_trainer.learning.optimiser import Schedule
 from headway_trainer.models.lexicon_fit import LexiconConfig
 from headway_trainer.models.ngram import NgramConfig
 from headway_trainer.models.student import StudentConfig
-from headway_trainer.optimiser import Schedule
 from headway_trainer.trim import TrimConfig
 
 

@@ -15,13 +15,13 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from headway_trainer import steps_lexicon
 from headway_trainer.data.sets import SPLITS, LabelledSet
-from headway_trainer.distil_task import predictions
-from headway_trainer.distributed import device
+from headway_trainer.learning.distil_task import predictions
+from headway_trainer.learning.distributed import device
 from headway_trainer.models.lexicon import Lexicon
 from headway_trainer.models.student import Student, exact
 from headway_trainer.run import Run
+from headway_trainer.steps import lexicon as lexicon_step
 
 Float32 = NDArray[np.float32]
 Classifier = tuple[Float32, Float32]
@@ -71,7 +71,7 @@ def parity(
     found = {of.name: features[key(of, "dev")] for of in run.sets}
     deviations = [np.abs(found[of.name][:, :own] - answers[of.name]).max() for of in run.sets]
     if lexicon is not None:
-        told = {of.name: steps_lexicon.values(run, lexicon, of, "dev").numpy() for of in run.sets}
+        told = {of.name: lexicon_step.values(run, lexicon, of, "dev").numpy() for of in run.sets}
         deviations += [np.abs(found[of.name][:, own:] - told[of.name]).max() for of in run.sets]
     return Parity(float(max(deviations)), agreement(run, features, classifier, answers))
 

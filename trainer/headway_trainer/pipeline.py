@@ -10,41 +10,34 @@ from typing import Any
 import torch
 
 from headway.contract.errors import RefusedError
-from headway_trainer import (
-    distributed,
-    steps_compress,
-    steps_half,
-    steps_lexicon,
-    steps_release,
-    steps_train,
-    steps_trim,
-)
 from headway_trainer.binding import forget_from
 from headway_trainer.files import package_unwritten, step_failed
+from headway_trainer.learning import distributed
 from headway_trainer.processes import rank, world
 from headway_trainer.progress import duration
 from headway_trainer.report.summary import write_summary
 from headway_trainer.revision import versions
 from headway_trainer.run import Run
+from headway_trainer.steps import compress, half, lexicon, release, train, trim
 
 Step = Callable[[Run], dict[str, Any]]
 
 STEPS: dict[str, Step] = {
-    "trim": steps_trim.trimmed,
-    "prepare": steps_train.prepare,
-    "teacher": steps_train.teacher,
-    "second-opinion": steps_train.second_opinion,
-    "distil-general": steps_train.general,
-    "distil-task": steps_train.task,
-    "qat": steps_train.quantise,
-    "lexicon": steps_lexicon.lexicon,
-    "export-base": steps_release.base,
-    "fit-heads": steps_release.heads,
-    "evaluate": steps_release.evaluation,
-    "compress": steps_compress.compression,
-    "half": steps_half.half,
-    "gate": steps_release.judged,
-    "cards": steps_release.cards,
+    "trim": trim.trimmed,
+    "prepare": train.prepare,
+    "teacher": train.teacher,
+    "second-opinion": train.second_opinion,
+    "distil-general": train.general,
+    "distil-task": train.task,
+    "qat": train.quantise,
+    "lexicon": lexicon.lexicon,
+    "export-base": release.base,
+    "fit-heads": release.heads,
+    "evaluate": release.evaluation,
+    "compress": compress.compression,
+    "half": half.half,
+    "gate": release.judged,
+    "cards": release.cards,
 }
 """Every step by name, in the order of a whole run, which is `order.ORDER`."""
 

@@ -18,7 +18,7 @@ from headway_trainer.export.compressed import FloatProgram
 from headway_trainer.models.lexicon import Lexicon
 from headway_trainer.models.student import Student
 from headway_trainer.run import Run
-from headway_trainer.steps_compress import harm_json, harm_of
+from headway_trainer.steps.compress import harm_json, harm_of
 
 
 @dataclass(frozen=True, slots=True)

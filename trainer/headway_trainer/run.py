@@ -17,16 +17,16 @@ import torch
 
 from headway.contract.errors import RefusedError
 from headway.contract.tokenizer import Tokenizer
-from headway_trainer import checkpoint
 from headway_trainer.binding import bind
 from headway_trainer.config import RunConfig
 from headway_trainer.data.corpora import Lines, read_lines
 from headway_trainer.data.examples import Examples, drawn
 from headway_trainer.data.mixing import Scored
 from headway_trainer.data.sets import LabelledSet, read_sets
-from headway_trainer.distributed import device
 from headway_trainer.files import write_text
 from headway_trainer.gate import DeviceReport, Waiver
+from headway_trainer.learning import checkpoint
+from headway_trainer.learning.distributed import device
 from headway_trainer.models.student import Student
 from headway_trainer.models.student_start import start_from
 from headway_trainer.models.teacher import Teacher

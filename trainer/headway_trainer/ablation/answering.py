@@ -23,13 +23,13 @@ from headway.coreml.model import MLModel
 from headway_trainer import dense
 from headway_trainer.ablation.paired import Right
 from headway_trainer.data.sets import LabelledSet
-from headway_trainer.distil_task import predictions
 from headway_trainer.files import write_text
 from headway_trainer.heads import HeadConfig, Rows, fit_head
+from headway_trainer.learning.distil_task import predictions
 from headway_trainer.order import ORDER
 from headway_trainer.parity import key
 from headway_trainer.run import Run
-from headway_trainer.steps_train import load_pair
+from headway_trainer.steps.train import load_pair
 
 SPLITS = ("dev", "test")
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from headway_trainer.distributed import device
+from headway_trainer.learning.distributed import device
 
 # Batches whose rows are sorted together: enough to save padding, few enough to keep batches mixed.
 _POOL_BATCHES = 40

@@ -21,8 +21,8 @@ from coremltools.converters.mil.frontend.milproto.load import load as load_progr
 from torch import Tensor, nn
 
 from headway.contract.errors import RefusedError
-from headway_trainer import qat
 from headway_trainer.export.half import lexicon_for_half, student_for_half
+from headway_trainer.learning import qat
 from headway_trainer.models.lexicon import Lexicon
 from headway_trainer.models.student import Student
 

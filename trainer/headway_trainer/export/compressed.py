@@ -20,7 +20,6 @@ from coremltools.converters.mil.frontend.milproto.load import load as load_progr
 from numpy.typing import NDArray
 
 from headway.coreml.package import Package
-from headway_trainer import qat
 from headway_trainer.compress import Bits, Matrix
 from headway_trainer.export.base import (
     MATRIX_USERS,
@@ -34,6 +33,7 @@ from headway_trainer.export.base import (
     quantised,
 )
 from headway_trainer.export.palette import Palette, palette
+from headway_trainer.learning import qat
 from headway_trainer.models.lexicon import Lexicon
 from headway_trainer.models.student import Student
 

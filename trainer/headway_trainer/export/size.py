@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 import torch
 
-from headway_trainer import qat
+from headway_trainer.learning import qat
 from headway_trainer.models.student import Student, StudentConfig
 
 _PROGRAM_BYTES, _LAYER_BYTES = 12_000, 20_000

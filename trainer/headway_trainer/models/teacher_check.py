@@ -13,7 +13,7 @@ from transformers import AutoConfig
 from transformers.utils import cached_file
 
 from headway.contract.errors import RefusedError
-from headway_trainer.matching import check_geometry
+from headway_trainer.learning.matching import check_geometry
 from headway_trainer.models.student import StudentConfig
 
 

@@ -18,16 +18,16 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from headway_trainer.answers import Answers
 from headway_trainer.data.batches import collate, masked, ordered_batches
 from headway_trainer.data.examples import UNLABELLED, Examples
 from headway_trainer.data.mixing import Mixture, Scored
-from headway_trainer.distributed import Precision
 from headway_trainer.evaluate import Accuracy, mean_of
-from headway_trainer.loop import Plan, Rows, train
-from headway_trainer.matching import Matching, attention_loss
+from headway_trainer.learning.answers import Answers
+from headway_trainer.learning.distributed import Precision
+from headway_trainer.learning.loop import Plan, Rows, train
+from headway_trainer.learning.matching import Matching, attention_loss
+from headway_trainer.learning.optimiser import Schedule
 from headway_trainer.models.student import Student
-from headway_trainer.optimiser import Schedule
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,23 +11,23 @@ from typing import Any
 import torch
 from torch import nn
 
-from headway_trainer import checkpoint, qat
-from headway_trainer.answers import Answers, ask
-from headway_trainer.cloze import Cloze
 from headway_trainer.data import checks
 from headway_trainer.data.corpora import segments
 from headway_trainer.data.counts import counts
 from headway_trainer.data.examples import UNLABELLED, Examples, drawn, joined, pieces
 from headway_trainer.data.mixing import Mixture
 from headway_trainer.data.sets import SPLITS, LabelledSet, by_set
-from headway_trainer.distil_general import GeneralInputs, distil_general
-from headway_trainer.distil_task import TaskConfig, TaskInputs, correct, distil_task
-from headway_trainer.distributed import device
 from headway_trainer.evaluate import accuracy
-from headway_trainer.finetune import correct as teacher_correct
-from headway_trainer.finetune import finetune
-from headway_trainer.finetune import logits as teacher_logits
-from headway_trainer.matching import Matching, points
+from headway_trainer.learning import checkpoint, qat
+from headway_trainer.learning.answers import Answers, ask
+from headway_trainer.learning.cloze import Cloze
+from headway_trainer.learning.distil_general import GeneralInputs, distil_general
+from headway_trainer.learning.distil_task import TaskConfig, TaskInputs, correct, distil_task
+from headway_trainer.learning.distributed import device
+from headway_trainer.learning.finetune import correct as teacher_correct
+from headway_trainer.learning.finetune import finetune
+from headway_trainer.learning.finetune import logits as teacher_logits
+from headway_trainer.learning.matching import Matching, points
 from headway_trainer.models.ngram import cross_fitted, fitted_on, mixed
 from headway_trainer.models.student import Student, initialise_embeddings
 from headway_trainer.models.teacher import Teacher

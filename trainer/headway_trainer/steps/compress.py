@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 from headway.coreml.features import Features
 from headway.coreml.mlprogram import ProgramOptions
 from headway.coreml.package import read_package
-from headway_trainer import dense, qat, steps_lexicon
+from headway_trainer import dense
 from headway_trainer.compress import LOWER, Bits, CompressConfig, bits_of, mean_bits
 from headway_trainer.data.golden import choose, encoded
 from headway_trainer.data.sets import SPLITS, LabelledSet, by_set
@@ -30,10 +30,12 @@ from headway_trainer.evaluate import accuracy
 from headway_trainer.export.compressed import FloatProgram, with_matrix
 from headway_trainer.featured import featured
 from headway_trainer.heads import HeadConfig, Rows, fit_head
+from headway_trainer.learning import qat
 from headway_trainer.parity import agreement, classifier_of, dev_answers, kept_texts, key, parity
 from headway_trainer.progress import Progress
 from headway_trainer.run import Run
-from headway_trainer.steps_train import load_pair
+from headway_trainer.steps import lexicon as lexicon_step
+from headway_trainer.steps.train import load_pair
 
 Float32 = NDArray[np.float32]
 _BLOCKS = 5
@@ -48,7 +50,7 @@ def compression(run: Run) -> dict[str, Any]:
     student, _ = load_pair(run, "qat")
     trained, classifier = dev_answers(run, student), classifier_of(student)
     qat.detach(student.cpu())
-    words = steps_lexicon.carried(run)
+    words = lexicon_step.carried(run)
     program, folder = FloatProgram(student, words), run.folder("compress")
     harm = (_known_harm(run) or harm_of(run, program, folder)) if "mixed" in config.plans else {}
     plans: dict[str, Any] = {}

@@ -17,7 +17,7 @@ from headway.coreml.golden import BaseGolden
 from headway.coreml.mlprogram import ProgramOptions
 from headway.coreml.package import read_package
 from headway_trainer import cards as card_texts
-from headway_trainer import gate, measure, qat, steps_lexicon
+from headway_trainer import gate, measure
 from headway_trainer.counted import counted
 from headway_trainer.data.golden import choose, encoded
 from headway_trainer.data.sets import LabelledSet
@@ -32,12 +32,14 @@ from headway_trainer.export.folders import (
 from headway_trainer.featured import featured
 from headway_trainer.head_folder import fitted_on, make_head, measure_head
 from headway_trainer.heads import HeadConfig, Rows
+from headway_trainer.learning import qat
 from headway_trainer.parity import Classifier, classifier_of, dev_answers, kept_texts, key, parity
 from headway_trainer.ranges import magnitudes, refuse_overflow
 from headway_trainer.released import Package, write_package
 from headway_trainer.run import Run
-from headway_trainer.steps_half import probe
-from headway_trainer.steps_train import load_pair
+from headway_trainer.steps import lexicon as lexicon_step
+from headway_trainer.steps.half import probe
+from headway_trainer.steps.train import load_pair
 
 Float32 = NDArray[np.float32]
 _MEASURED_ROWS = 200
@@ -49,7 +51,7 @@ def base(run: Run) -> dict[str, Any]:
     student, _ = load_pair(run, "qat")
     trained = dev_answers(run, student)
     student.cpu()
-    words = steps_lexicon.carried(run)
+    words = lexicon_step.carried(run)
     classifier = classifier_of(student)
     qat.detach(student)
     package = run.folder("export-base") / "base.mlpackage"

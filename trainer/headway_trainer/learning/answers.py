@@ -12,8 +12,8 @@ import torch
 from torch import Tensor
 
 from headway_trainer.data.batches import collate, ordered_batches
-from headway_trainer.distributed import device
-from headway_trainer.matching import Guidance, guidance
+from headway_trainer.learning.distributed import device
+from headway_trainer.learning.matching import Guidance, guidance
 from headway_trainer.models.teacher import Teacher
 from headway_trainer.progress import Progress
 

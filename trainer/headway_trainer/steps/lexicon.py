@@ -10,10 +10,10 @@ import torch
 from torch import Tensor
 
 from headway.contract.errors import RefusedError
-from headway_trainer import checkpoint, qat
 from headway_trainer.data.batches import CPU, collate
 from headway_trainer.data.sets import LabelledSet, by_set
 from headway_trainer.evaluate import accuracy
+from headway_trainer.learning import checkpoint, qat
 from headway_trainer.models.lexicon import Area, Lexicon
 from headway_trainer.models.lexicon_fit import Lesson, fit
 from headway_trainer.run import Run

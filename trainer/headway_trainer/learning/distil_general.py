@@ -16,16 +16,16 @@ import torch
 from torch import Tensor, nn
 
 from headway.contract.errors import RefusedError
-from headway_trainer import checkpoint, distributed
-from headway_trainer.cloze import Cloze, WordHead, guessed
 from headway_trainer.data.batches import collate, epoch_batches
-from headway_trainer.distributed import Precision, device
-from headway_trainer.loop import LossOf, Outcome, Plan, Rows, train
-from headway_trainer.matching import Guidance, Matching, attention_loss, guidance, points
+from headway_trainer.learning import checkpoint, distributed
+from headway_trainer.learning.cloze import Cloze, WordHead, guessed
+from headway_trainer.learning.distributed import Precision, device
+from headway_trainer.learning.loop import LossOf, Outcome, Plan, Rows, train
+from headway_trainer.learning.matching import Guidance, Matching, attention_loss, guidance, points
+from headway_trainer.learning.optimiser import Schedule
+from headway_trainer.learning.transfer import Part, Transfer, parts
 from headway_trainer.models.student import Student
 from headway_trainer.models.teacher import Teacher
-from headway_trainer.optimiser import Schedule
-from headway_trainer.transfer import Part, Transfer, parts
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,7 +13,7 @@ import re
 from dataclasses import dataclass
 from typing import Literal
 
-from headway_trainer.optimiser import Stage
+from headway_trainer.learning.optimiser import Stage
 
 Transfer = Literal["joint", "progressive"]
 """All layers together, or one after the other."""

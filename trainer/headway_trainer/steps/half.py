@@ -15,14 +15,15 @@ from numpy.typing import NDArray
 from headway.coreml.features import Features
 from headway.coreml.mlprogram import ProgramOptions
 from headway.coreml.package import read_package
-from headway_trainer import qat, steps_lexicon
 from headway_trainer.data.golden import choose, encoded
 from headway_trainer.export.base import export_base
 from headway_trainer.half import HalfConfig
+from headway_trainer.learning import qat
 from headway_trainer.models.student import HALF_MASKED
 from headway_trainer.ranges import LARGEST_HALF, Magnitude, magnitudes
 from headway_trainer.run import Run
-from headway_trainer.steps_train import load_pair
+from headway_trainer.steps import lexicon as lexicon_step
+from headway_trainer.steps.train import load_pair
 
 Int32 = NDArray[np.int32]
 _TOLD = 12
@@ -39,7 +40,7 @@ def half(run: Run) -> dict[str, Any]:
     path = run.folder("half") / "base.mlpackage"
     if path.exists():
         shutil.rmtree(path)
-    words = steps_lexicon.carried(run)
+    words = lexicon_step.carried(run)
     size = export_base(student, path, words, half=True).size_bytes
     package = read_package(path)
     ids, mask = probe(run)

@@ -17,11 +17,11 @@ from torch.nn import functional
 from headway_trainer.data.batches import collate, masked, ordered_batches
 from headway_trainer.data.examples import Examples
 from headway_trainer.data.mixing import Mixture, Scored
-from headway_trainer.distributed import Precision
 from headway_trainer.evaluate import Accuracy, mean_of
-from headway_trainer.loop import Plan, Rows, train
+from headway_trainer.learning.distributed import Precision
+from headway_trainer.learning.loop import Plan, Rows, train
+from headway_trainer.learning.optimiser import Schedule
 from headway_trainer.models.teacher import Teacher
-from headway_trainer.optimiser import Schedule
 
 
 @dataclass(frozen=True, slots=True)

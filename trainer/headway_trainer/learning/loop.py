@@ -19,10 +19,10 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from headway_trainer import checkpoint, distributed, optimiser
-from headway_trainer.average import Average
-from headway_trainer.distributed import Precision
-from headway_trainer.optimiser import Schedule, Stage
+from headway_trainer.learning import checkpoint, distributed, optimiser
+from headway_trainer.learning.average import Average
+from headway_trainer.learning.distributed import Precision
+from headway_trainer.learning.optimiser import Schedule, Stage
 from headway_trainer.processes import rank, world
 from headway_trainer.progress import Progress, finite
 
