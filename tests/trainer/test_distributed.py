@@ -86,6 +86,53 @@ def test_two_processes_end_where_one_does(tmp_path: Path, kind: str) -> None:
     assert first["scores"] == pytest.approx(one["scores"], abs=1e-6)
 
 
+PASSES = """
+import json
+import sys
+from pathlib import Path
+
+from headway_trainer.data.examples import Examples
+from headway_trainer.learning import distributed
+from headway_trainer.learning.answers import ask
+from headway_trainer.learning.finetune import correct
+from headway_trainer.models.teacher import Teacher
+from headway_trainer.processes import rank
+
+import torch
+
+source, tokens, out = sys.argv[1], int(sys.argv[2]), Path(sys.argv[3])
+generator = torch.Generator().manual_seed(1)
+torch.manual_seed(1)
+ids = [torch.randint(1, tokens, (2 + row % 9,), generator=generator).tolist() for row in range(41)]
+teacher = Teacher(source, 3, tokens, 0.1)
+with distributed.together():
+    answers = ask(teacher, ids, 0, 1, 1, False, asked=range(3, 40))
+    found = correct(teacher, Examples(ids, [row % 3 for row in range(41)]), 0, slice(0, 3))
+told = [None if value != value else round(value, 6) for row in answers.logits.tolist() for value in row]
+(out / f"rank{rank()}.json").write_text(json.dumps({"logits": told, "correct": found.correct, "rows": found.rows}))
+"""
+
+
+@pytest.mark.slow
+def test_two_processes_share_what_is_only_read(workshop: Any, tmp_path: Path) -> None:
+    (tmp_path / "passes.py").write_text(PASSES, "utf-8")
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path), "OMP_NUM_THREADS": "1"}
+    tokens = len((workshop.config.parent / "vocab.txt").read_text("utf-8").split("\n")) - 1
+    found = []
+    for count in (1, 2):
+        (folder := tmp_path / str(count)).mkdir()
+        launcher = ["-m", "torch.distributed.run", "--standalone", f"--nproc-per-node={count}"]
+        command = [sys.executable, *launcher, str(tmp_path / "passes.py"), str(workshop.teacher), str(tokens)]
+        subprocess.run([*command, str(folder)], env=environment, check=True, timeout=240, capture_output=True)
+        found += [json.loads((folder / f"rank{rank}.json").read_text()) for rank in range(count)]
+    one, first, second = found
+    assert first == second
+    assert (first["correct"], first["rows"]) == (one["correct"], 41)
+    asked = slice(9, 120)
+    assert first["logits"][asked] == pytest.approx(one["logits"][asked], abs=1e-5)
+    assert set(first["logits"][:9] + first["logits"][120:]) == {None}, "rows that nobody asked about"
+
+
 def test_a_share_of_a_batch(monkeypatch: pytest.MonkeyPatch) -> None:
     assert distributed.share([1, 2, 3]) == ([1, 2, 3], 1.0)
     monkeypatch.setenv("WORLD_SIZE", "2")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -177,6 +178,20 @@ def test_what_one_set_measures_on_teaches_no_other(tmp_path: Path) -> None:
     assert len(read_sets((shop,), tmp_path, seed=1, longest=8)[0].splits["train"].texts) == 5
 
 
+def test_training_rows_of_several_files_are_one_split(tmp_path: Path) -> None:
+    for name, label, text in (("one", "short", "甲"), ("two", "long", "乙"), ("dev", "long", "丙")):
+        (tmp_path / name).write_text(f"label\ttext\n{label}\t{text}\n", "utf-8")
+    config = SetConfig("hotels", ("long", "short"), "one", "dev", "", "", more=("two",))
+    (both,) = read_sets((config,), tmp_path, seed=1, longest=8)
+    (alone,) = read_sets((replace(config, more=()),), tmp_path, seed=1, longest=8)
+    train = both.splits["train"]
+    assert (train.texts, train.labels) == (("甲", "乙"), ("short", "long"))
+    assert train.digest != alone.splits["train"].digest
+    (tmp_path / "two").write_text("label\ttext\nlong\t丁\n", "utf-8")
+    (changed,) = read_sets((config,), tmp_path, seed=1, longest=8)
+    assert changed.splits["train"].digest != train.digest, "a change in any file is a change"
+
+
 def test_the_gate_judges_every_taught_set(shared: tuple[Run, dict[str, Any]]) -> None:
     metrics = Counter(line["metric"] for line in shared[1]["gate"]["lines"])
     assert metrics["accuracy, topic"] == metrics["below teacher, length"] == metrics["size"] == metrics["cpu"] == 1
@@ -219,6 +234,12 @@ def test_temperature_evens_the_sets_out(temperature: float, share: float) -> Non
     assert max(seen.values()) - min(seen.values()) <= 1, "a set starts over only when it is used up"
 
 
+def test_a_set_of_more_weight_is_asked_more_often() -> None:
+    parts = [(examples(400), slice(0, 2)), (examples(400), slice(2, 4))]
+    (batches,) = Mixture.of(parts, 1.0, [3.0, 1.0]).rounds(10, 1, seed=1, round_steps=2000)
+    assert sum(rows[0] < 400 for rows in batches) / 2000 == pytest.approx(0.75, abs=0.03)
+
+
 @pytest.mark.parametrize(
     ("old", "new", "why"),
     [
@@ -226,6 +247,7 @@ def test_temperature_evens_the_sets_out(temperature: float, share: float) -> Non
         ('name = "length"', 'name = "Length!"', "set name"),
         ('labels = ["long", "short"]', 'labels = ["long"]', "two labels"),
         ("sampling_temperature = 2.0", "sampling_temperature = 0.5", "1 or more"),
+        ("max_rows = 40", "weight = 0", "more than 0"),
         ("sampling_temperature = 2.0", 'train = "train.tsv"', "belongs into the sets"),
     ],
 )

@@ -129,6 +129,48 @@ def test_a_run_whose_student_begins_as_its_teacher_s_first_layer(workshop: Any, 
     assert exported["label_agreement_with_qat"] == 1.0
 
 
+def full_width(workshop: Any, folder: Path) -> Path:
+    text = workshop.config.read_text("utf-8")
+    first, last = text.index("[student]"), text.index("[general]")
+    shape = (
+        "layers = 1\nhidden = 48\nbottleneck = 0\nembedding = 48\nintermediate = 64\nheads = 4\nfeedforwards = 1\n"
+        'normalisation = "layer_norm"\nactivation = "gelu"\nmax_length = 24\nbegins_as = "teacher"\n\n'
+    )
+    path = folder / "run.toml"
+    path.write_text(text[:first] + "[student]\n" + shape + text[last:].replace("steps = 6", "steps = 0"), "utf-8")
+    return path
+
+
+def test_a_run_whose_student_begins_as_its_teacher_once_that_is_tuned(workshop: Any, tmp_path: Path) -> None:
+    config = read_config(full_width(workshop, tmp_path))
+    run = Run(config, Places(workshop.config.parent, tmp_path / "run", str(workshop.teacher), workshop.corpora))
+    facts = run_steps(run, ["prepare", "teacher", "distil-general"])["distil-general"]
+    student = run.new_student()
+    assert facts["weights_of_the_teacher"] == sum(parameter.numel() for parameter in student.backbone.parameters())
+    tuned, fresh = run.tuned_teacher().encoder.state_dict(), run.new_teacher().encoder.state_dict()
+    held = checkpoint.load(tmp_path / "run/distil-general/model.pt")
+    assert held is not None
+    name = "encoder.layer.0.output.dense.weight"
+    assert torch.equal(held["model"][f"0.backbone.{name}"], tuned[name])
+    assert not torch.equal(tuned[name], fresh[name])
+
+
+def test_a_student_begins_as_one_thing(workshop: Any, tmp_path: Path) -> None:
+    places = Places(workshop.config.parent, tmp_path / "run", str(workshop.teacher), student=str(workshop.teacher))
+    run = Run(read_config(full_width(workshop, tmp_path)), places)
+    with pytest.raises(RefusedError, match="as the teacher and as a checkpoint") as caught:
+        run.started(run.new_student(), run.new_teacher)
+    assert caught.value.code == "train.student"
+
+
+def test_a_teacher_that_is_no_start_is_refused_before_it_is_tuned(workshop: Any, tmp_path: Path) -> None:
+    text = workshop.config.read_text("utf-8").replace("[student]", '[student]\nbegins_as = "teacher"', 1)
+    (tmp_path / "run.toml").write_text(text, "utf-8")
+    places = Places(workshop.config.parent, tmp_path / "run", str(workshop.teacher), workshop.corpora)
+    with pytest.raises(RefusedError, match="heads is 4 and the student's is 2"):
+        run_steps(Run(read_config(tmp_path / "run.toml"), places), ["prepare"])
+
+
 def run_of(workshop: Any, folder: Path, student: Path) -> Run:
     text = workshop.config.read_text("utf-8").replace("steps = 6", "steps = 0")
     config = folder.with_suffix(".toml")

@@ -84,12 +84,14 @@ class DataConfig:
 class TeacherConfig:
     """The teacher: what to call it in the card, and its fine-tuning.
 
+    `layers` takes only so many of the encoder's layers, the first ones (0: all): a shallower teacher for less time.
     `answers` is how many labelled rows of each set it is asked about for the student, drawn by chance (0: all of
     them); the others teach by their label alone.
     """
 
     name: str
     licence: str
+    layers: int = 0
     answers: int = 0
     finetune: FinetuneConfig = field(default_factory=FinetuneConfig)
 
@@ -164,6 +166,7 @@ def _check_lengths(config: RunConfig) -> None:
     """The teacher must learn; the student's steps may be left out with 0, to see what each brings."""
     least = (
         ("teacher: finetune: epochs", config.teacher.finetune.epochs, 1),
+        ("teacher: layers", config.teacher.layers, 0),
         ("general: steps", config.general.steps, 0),
         ("task: epochs", config.task.epochs, 0),
         ("qat: epochs", config.qat.epochs, 0),
@@ -187,6 +190,8 @@ def _check_sets(data: DataConfig) -> None:
     for entry in data.labelled:
         if len(set(entry.labels)) < 2:
             raise _refused(f"data: {entry.name or 'labels'}", "a set needs two labels at least")
+        if entry.weight <= 0:
+            raise _refused(f"data: {entry.name}: weight", "it must be more than 0")
     if data.sampling_temperature < 1:
         raise _refused("data: sampling_temperature", "it must be 1 or more")
 

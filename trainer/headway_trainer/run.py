@@ -7,7 +7,7 @@ configuration (`binding`).
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -21,14 +21,14 @@ from headway_trainer.binding import bind
 from headway_trainer.config import RunConfig
 from headway_trainer.data.corpora import Lines, read_lines
 from headway_trainer.data.examples import Examples, drawn
-from headway_trainer.data.mixing import Scored
+from headway_trainer.data.mixing import Mixture, Scored
 from headway_trainer.data.sets import LabelledSet, read_sets
 from headway_trainer.files import write_text
 from headway_trainer.gate import DeviceReport, Waiver
 from headway_trainer.learning import checkpoint
 from headway_trainer.learning.distributed import device
 from headway_trainer.models.student import Student
-from headway_trainer.models.student_start import start_from
+from headway_trainer.models.student_start import start_as, start_from
 from headway_trainer.models.teacher import Teacher
 from headway_trainer.models.teacher_check import check_teacher
 from headway_trainer.processes import rank
@@ -176,6 +176,11 @@ class Run:
         first = self.config.student.feature_dimension
         return slice(first + of.span.start, first + of.span.stop)
 
+    def mixture(self, parts: Sequence[Scored]) -> Mixture:
+        """Return the training rows of all taught sets, each asked as often as the configuration says."""
+        weights = [rows.config.weight for rows in self.taught]
+        return Mixture.of(parts, self.config.data.sampling_temperature, weights)
+
     def scored(self, split: str) -> tuple[Scored, ...]:
         """Return a split of every taught set with its columns of the classifier."""
         return tuple((self.examples(rows, split), rows.span) for rows in self.taught)
@@ -183,17 +188,18 @@ class Run:
     def check_teacher(self) -> None:
         """Return if the teacher fits the configuration. Raises `RefusedError` (`train.teacher`, `train.geometry`)."""
         config, student = self.config, self.config.student
-        steps = (config.general, config.task, config.qat)
-        follows = any(step.hidden_weight or step.attention_weight for step in steps)
+        follows = any(step.hidden_weight or step.attention_weight for step in (config.task, config.qat))
+        general = config.general
+        follows = follows or bool(general.steps and (general.hidden_weight or general.attention_weight))
         followed = (student.layers, student.heads) if follows else None
-        check_teacher(self.places.teacher, self.source_tokenizer.tokens, student, followed)
+        check_teacher(self.places.teacher, self.source_tokenizer.tokens, student, followed, config.teacher.layers)
 
     def new_teacher(self) -> Teacher:
         """Return the teacher as it comes, with the rows of the tokens that are kept."""
         torch.manual_seed(self.config.seed)
-        dropout = self.config.teacher.finetune.dropout
-        source = self.source_tokenizer.tokens
-        teacher = Teacher(self.places.teacher, self.classes, dropout, len(source))
+        config, source = self.config.teacher, self.source_tokenizer.tokens
+        dropouts = config.finetune.dropout, config.finetune.encoder_dropout
+        teacher = Teacher(self.places.teacher, self.classes, len(source), *dropouts, layers=config.layers)
         if len(self.tokenizer.tokens) < len(source):
             teacher.keep_tokens(self.kept_tokens)
         return teacher.to(device())
@@ -225,11 +231,19 @@ class Run:
         tokenizer = self.tokenizer
         return Student(self.config.student, self.classes, len(tokenizer.tokens), tokenizer.pad_id).to(device())
 
-    def started(self, student: Student) -> int:
-        """Give a student the checkpoint it begins as, if there is one; return how many weights it took.
+    def started(self, student: Student, teacher: Callable[[], Teacher]) -> int:
+        """Give a student what it begins as, the teacher or a checkpoint, if anything; return how many weights it took.
 
         Raises `RefusedError` (`train.student`).
         """
+        if self.config.student.begins_as == "teacher":
+            if self.places.student is not None:
+                raise RefusedError(
+                    "train.student",
+                    "The student is to begin as the teacher and as a checkpoint.",
+                    hint='Leave out --student, or take begins_as = "fresh" in [student].',
+                )
+            return start_as(student, teacher().encoder)
         if self.places.student is None:
             return 0
         return start_from(student, self.places.student, len(self.source_tokenizer.tokens), self.kept_tokens)

@@ -16,7 +16,7 @@ from headway.contract.errors import RefusedError
 
 @dataclass(frozen=True, slots=True)
 class Labelled:
-    """Rows of one labelled file: `texts[i]` belongs to `labels[i]`; `digest` is that of the file as stored."""
+    """Rows of a labelled file: `texts[i]` belongs to `labels[i]`; `digest` is the file's as stored, or `together`'s."""
 
     name: str
     texts: tuple[str, ...]
@@ -64,6 +64,20 @@ def read_labelled(path: Path, label: str = "label", text: str = "text") -> Label
     if not texts:
         raise _refused(f"{path.name}: no rows after the header")
     return Labelled(_stem(path), tuple(texts), tuple(labels), digest)
+
+
+def together(first: Labelled, *others: Labelled) -> Labelled:
+    """Return the rows of several files as those of the first; the digest is that of all their digests, a line each."""
+    if not others:
+        return first
+    parts = (first, *others)
+    lines = "".join(f"{part.digest}\n" for part in parts)
+    return Labelled(
+        first.name,
+        tuple(text for part in parts for text in part.texts),
+        tuple(label for part in parts for label in part.labels),
+        f"sha256:{hashlib.sha256(lines.encode()).hexdigest()}",
+    )
 
 
 def read_lines(path: Path) -> Lines:

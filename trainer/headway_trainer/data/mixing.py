@@ -1,8 +1,8 @@
 """Training rows of several sets in one numbering, and batches that each come from one set.
 
-How often a set is asked is `rows ** (1 / temperature)`: 1 is by size, higher evens the sets out. A round has as
-many batches as all sets together, or as many as are asked for; a set that is through starts over. With one set and
-no other wish this is its plain epochs.
+How often a set is asked is `weight · rows ** (1 / temperature)`: 1 is by size, higher evens the sets out. A round
+has as many batches as all sets together, or as many as are asked for; a set that is through starts over. With one set
+and no other wish this is its plain epochs.
 The order depends on the seed alone.
 """
 
@@ -27,12 +27,13 @@ class Mixture:
     sets: Sequence[int]
     spans: Sequence[slice]
     temperature: float = 1.0
+    weights: Sequence[float] = ()
 
     @classmethod
-    def of(cls, parts: Sequence[Scored], temperature: float = 1.0) -> Mixture:
-        """Number the rows of all parts in order."""
+    def of(cls, parts: Sequence[Scored], temperature: float = 1.0, weights: Sequence[float] = ()) -> Mixture:
+        """Number the rows of all parts in order; `weights` has one for each, all 1 if it is not given."""
         sets = [index for index, (rows, _) in enumerate(parts) for _ in rows.labels]
-        return cls(joined(*(rows for rows, _ in parts)), sets, [span for _, span in parts], temperature)
+        return cls(joined(*(rows for rows, _ in parts)), sets, [span for _, span in parts], temperature, weights)
 
     def span(self, rows: Sequence[int]) -> slice:
         """Return the classifier columns of the set that a batch comes from."""
@@ -43,7 +44,8 @@ class Mixture:
         groups = [[row for row, of in enumerate(self.sets) if of == index] for index in range(len(self.spans))]
         lengths = self.rows.lengths
         streams = [_endless(group, [lengths[row] for row in group], batch_size, seed) for group in groups]
-        weights = [len(group) ** (1 / self.temperature) for group in groups]
+        asked = self.weights or [1.0] * len(groups)
+        weights = [of * len(group) ** (1 / self.temperature) for of, group in zip(asked, groups, strict=True)]
         batches = round_steps or sum(-(-len(group) // batch_size) for group in groups)
         generator = random.Random(f"{seed}:sets")
         order = range(len(groups))

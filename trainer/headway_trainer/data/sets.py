@@ -16,20 +16,24 @@ from pathlib import Path
 from typing import Any
 
 from headway.contract.tokenizer import normalise
-from headway_trainer.data.corpora import Labelled, read_labelled
+from headway_trainer.data.corpora import Labelled, read_labelled, together
 from headway_trainer.data.examples import drawn
 
 SPLITS = ("train", "dev", "test")
+
+_SAME = 64
+"""Characters after which two texts that began alike are still one: collections cut texts, and add to them."""
 
 
 @dataclass(frozen=True, slots=True)
 class SetConfig:
     """Files of one labelled set, the columns to read, and its part in the run.
 
-    Without `test` the dev split is the test split too, and the facts say so. `max_rows` takes so many training rows
-    by chance, `max_dev_rows` so many of dev; test is always whole. Rows of `left_out` labels are not read: a label
-    that stands in test alone can be learnt by nobody. The name is part of its heads' names, so it holds a-z, 0-9 and
-    dashes. `label_titles` are what people read for the labels, in the same order.
+    `more` are further files of training rows. Without `test` the dev split is the test split too, and the facts say so.
+    `max_rows` takes so many training rows by chance, `max_dev_rows` so many of dev; test is always whole. Rows of
+    `left_out` labels are not read: a label that stands in test alone can be learnt by nobody. `weight` has training ask
+    the set so many times as often as its rows alone would. The name is part of its heads' names, so it holds a-z, 0-9
+    and dashes. `label_titles` are what people read for the labels, in the same order.
     """
 
     name: str
@@ -46,6 +50,8 @@ class SetConfig:
     held_out: bool = False
     label_titles: tuple[str, ...] = ()
     left_out: tuple[str, ...] = ()
+    more: tuple[str, ...] = ()
+    weight: float = 1.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,7 +84,7 @@ def by_set(sets: Sequence[LabelledSet], of: Callable[[LabelledSet], dict[str, An
 
 
 def read_sets(configs: Sequence[SetConfig], folder: Path, seed: int, longest: int) -> tuple[LabelledSet, ...]:
-    """Read all sets, paths relative to `folder`, texts told apart by their first `longest` characters.
+    """Read all sets, paths relative to `folder`, texts told apart by their first `longest` characters or fewer.
 
     Raises `RefusedError` (`train.corpus`).
     """
@@ -118,8 +124,8 @@ def _own(train: Labelled, place: int, measured: Sequence[set[str]], longest: int
 
 
 def _beginning(text: str, longest: int) -> str:
-    """Return as much of a text as a base of so many tokens may read: what lies behind tells nothing apart."""
-    return "".join(normalise(text).split())[:longest]
+    """Return what tells a text apart: nothing that lies behind what a base of so many tokens may read does."""
+    return "".join(normalise(text).split())[: min(longest, _SAME)]
 
 
 def _read(config: SetConfig, folder: Path) -> tuple[Labelled, Labelled, Labelled]:
@@ -130,7 +136,8 @@ def _read(config: SetConfig, folder: Path) -> tuple[Labelled, Labelled, Labelled
         return _chosen(rows, [i for i, label in enumerate(rows.labels) if label not in config.left_out])
 
     dev = read(config.dev)
-    return read(config.train), dev, read(config.test) if config.test else dev
+    train = together(*map(read, (config.train, *config.more)))
+    return train, dev, read(config.test) if config.test else dev
 
 
 def _capped(rows: Labelled, most: int | None, seed: int) -> Labelled:

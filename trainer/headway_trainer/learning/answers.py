@@ -5,6 +5,8 @@ Hidden states and attentions are kept as float16: 12,321 utterances take about a
 
 from __future__ import annotations
 
+import io
+import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -12,9 +14,11 @@ import torch
 from torch import Tensor
 
 from headway_trainer.data.batches import collate, ordered_batches
+from headway_trainer.learning import distributed
 from headway_trainer.learning.distributed import device
 from headway_trainer.learning.matching import Guidance, guidance
 from headway_trainer.models.teacher import Teacher
+from headway_trainer.processes import rank
 from headway_trainer.progress import Progress
 
 
@@ -52,18 +56,23 @@ def ask(
     details: bool,
     asked: Sequence[int] | None = None,
 ) -> Answers:
-    """Run the teacher for a student of `layers` and `heads`; `details` keeps states and attentions, `asked` is all."""
+    """Run the teacher for a student of `layers` and `heads`; `details` keeps states and attentions, `asked` is all.
+
+    Several processes ask about a share each and tell each other the logits; with `details` each asks about everything,
+    for states are too large to hand on.
+    """
     teacher.eval()
     hidden: list[Tensor] = [torch.empty(0)] * len(ids)
     attentions: list[Tensor] = [torch.empty(0)] * len(ids)
-    logits = torch.full((len(ids), teacher.classifier.out_features), torch.nan)
-    chosen = range(len(ids)) if asked is None else asked
+    wanted = range(len(ids)) if asked is None else asked
+    chosen = wanted if details else [wanted[index] for index in distributed.own(len(wanted))]
+    found = torch.zeros(len(ids), teacher.classifier.out_features)
     batches = [[chosen[i] for i in batch] for batch in ordered_batches([len(ids[row]) for row in chosen], 64)]
-    progress = Progress("teacher's answers", len(batches))
+    progress = Progress("teacher's answers", len(batches), stream=io.StringIO() if rank() else sys.stderr)
     for rows in batches:
         batch = collate(ids, rows, pad_id)
         out = teacher(batch.input_ids, batch.attention_mask, details=details)
-        logits[batch.rows] = out.logits.cpu()
+        found[batch.rows] = out.logits.cpu()
         if details:
             guide = guidance(out, layers, heads)
             for position, row in enumerate(rows):
@@ -71,4 +80,6 @@ def ask(
                 hidden[row] = guide.hidden[position, :, :size].half().cpu()
                 attentions[row] = guide.attentions[position, :, :, :size, :size].half().cpu()
         progress.advance(None, int(batch.attention_mask.sum()))
+    logits = torch.full_like(found, torch.nan)
+    logits[list(wanted)] = (found if details else distributed.total(found))[list(wanted)]
     return Answers(logits, hidden, attentions)

@@ -100,6 +100,19 @@ def objective(module: nn.Module, loss_of: LossOf) -> LossOf:
     return wrapped
 
 
+def own(rows: int) -> range:
+    """Return the row numbers that this process looks at in a pass without training; all processes have all rows."""
+    return range(rank(), rows, world())
+
+
+def total(value: Tensor) -> Tensor:
+    """Return the sum over all processes, which call this together; `value` itself where there is one."""
+    if world() > 1:
+        value = value.to(device())
+        group.all_reduce(value)
+    return value.cpu()
+
+
 def agreed(of: Callable[[], T]) -> T:
     """Return what the first process finds, in every process."""
     if world() == 1:

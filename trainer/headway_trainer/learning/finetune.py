@@ -18,6 +18,7 @@ from headway_trainer.data.batches import collate, masked, ordered_batches
 from headway_trainer.data.examples import Examples
 from headway_trainer.data.mixing import Mixture, Scored
 from headway_trainer.evaluate import Accuracy, mean_of
+from headway_trainer.learning import distributed
 from headway_trainer.learning.distributed import Precision
 from headway_trainer.learning.loop import Plan, Rows, train
 from headway_trainer.learning.optimiser import Schedule
@@ -28,6 +29,9 @@ from headway_trainer.models.teacher import Teacher
 class FinetuneConfig:
     """How the teacher is fine-tuned; `dropout` is the classifier's, `patience` the epochs without gain allowed.
 
+    `encoder_dropout` is that of the encoder's layers, by default what its checkpoint names: a schedule of one pass or
+    two needs none, and a CPU spends an eighth of a step on it.
+
     `masked` is the share of tokens hidden from it, `average` the decay of the moving average of its weights.
     An epoch has `round_steps` batches, with 0 as many as the rows fill.
     """
@@ -36,6 +40,7 @@ class FinetuneConfig:
     batch_size: int = 32
     round_steps: int = 0
     dropout: float = 0.1
+    encoder_dropout: float | None = None
     masked: float = 0.0
     patience: int | None = 2
     average: float = 0.0
@@ -85,6 +90,11 @@ def logits(teacher: Teacher, ids: Sequence[Sequence[int]], pad_id: int, batch_si
 
 
 def correct(teacher: Teacher, examples: Examples, pad_id: int, span: slice) -> Accuracy:
-    """Return how many rows the teacher labels rightly with the columns `span` of its classifier."""
-    chosen = logits(teacher, examples.ids, pad_id)[:, span].argmax(1)
-    return Accuracy(int((chosen == torch.tensor(examples.labels)).sum()), len(examples.labels))
+    """Return how many rows the teacher labels rightly with the columns `span` of its classifier.
+
+    Several processes count together, each a share of the rows.
+    """
+    rows = distributed.own(len(examples.labels))
+    chosen = logits(teacher, [examples.ids[row] for row in rows], pad_id)[:, span].argmax(1)
+    right = (chosen == torch.tensor([examples.labels[row] for row in rows])).sum()
+    return Accuracy(int(distributed.total(right)), len(examples.labels))

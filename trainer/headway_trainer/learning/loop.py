@@ -13,6 +13,7 @@ import sys
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -171,8 +172,9 @@ def train(
 ) -> Outcome:
     """Train `module` in place and leave it, and `path`, in the state of the best round (of the last, without `score`).
 
-    A plan of stages takes a loss for each. A plan without rounds, which is how a step is left out to see what it
-    brings, leaves the module as it came. Called again after its end it trains no more.
+    Every process calls `score`, and what the first one finds counts. A plan of stages takes a loss for each. A plan
+    without rounds, which is how a step is left out to see what it brings, leaves the module as it came. Called again
+    after its end it trains no more.
 
     Raises `RefusedError`: `train.diverged` when the loss is not finite, `train.disk` when a checkpoint cannot be
     written, `train.precision` for one that the device does not compute in; the last checkpoint stays for a resume.
@@ -195,7 +197,7 @@ def train(
             break
         training.run_round(objective)
         with training.average.applied(module):
-            if score is None or _improved(outcome, distributed.agreed(score), plan.name):
+            if score is None or _improved(outcome, distributed.agreed(partial(float, score())), plan.name):
                 checkpoint.save(path, {"model": module.state_dict()})
         training.save()
         distributed.wait()

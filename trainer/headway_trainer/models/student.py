@@ -48,6 +48,7 @@ class StudentConfig:
     Features are pooled from the states after `feature_layer`, the last one if it is not given: layers above it still
     follow the teacher, but are not part of the exported base. `seed` draws first weights and batches of the student
     alone, so that several students share a teacher; without it the run's seed does.
+    `begins_as` "teacher" takes the first layers of the fine-tuned teacher instead of fresh weights (`student_start`).
     With `bottleneck` 0 a layer computes at full width, as BERT's do: such a student can begin as the first layers of
     a BERT of its widths (`student_start`), and `activation` is then that encoder's.
     """
@@ -65,6 +66,7 @@ class StudentConfig:
     max_length: int = 64
     dropout: float = 0.1
     feature_layer: int | None = None
+    begins_as: Literal["fresh", "teacher"] = "fresh"
     seed: int | None = None
 
     def __post_init__(self) -> None:

@@ -1,4 +1,4 @@
-"""A student that begins as a checkpoint: any MobileBERT or BERT of its widths, as transformers keeps one in a folder.
+"""A student that begins as a checkpoint, any MobileBERT or BERT of its widths, or as its own fine-tuned teacher.
 
 Layers above the student's, positions past its longest text and words that its vocabulary leaves out are dropped. Every
 other parameter must be there in its shape: half a checkpoint would teach nothing and say nothing. A MobileBERT without
@@ -14,7 +14,7 @@ from typing import Any
 
 import torch
 from torch import Tensor
-from transformers import AutoConfig, AutoModel
+from transformers import AutoConfig, AutoModel, PreTrainedModel
 
 from headway.contract.errors import RefusedError
 from headway_trainer.models.student import PAD_EMBEDDING, Student, StudentConfig
@@ -29,12 +29,25 @@ def start_from(student: Student, source: str, vocabulary: int, kept: Sequence[in
     `vocabulary` is how many tokens there are before trimming, `kept` the ids of those that the student knows, in its
     order. Raises `RefusedError` (`train.student`) if the checkpoint is neither MobileBERT nor BERT or does not fit.
     """
-    held = _read(source, student)
+    held = _read(source, student.config)
     if len(held[_WORDS]) != vocabulary:
         raise _refused(
             f"It has {len(held[_WORDS])} tokens and the vocabulary {vocabulary}: they do not belong together"
         )
     held[_WORDS] = held[_WORDS][torch.tensor(kept)]
+    return _given(student, held)
+
+
+def start_as(student: Student, encoder: PreTrainedModel) -> int:
+    """Give the student the first layers of `encoder`, which has the student's vocabulary; return as `start_from`.
+
+    Raises `RefusedError` (`train.student`) as that does.
+    """
+    _check(encoder.config, student.config)
+    return _given(student, _weights(encoder))
+
+
+def _given(student: Student, held: dict[str, Tensor]) -> int:
     held[_PLACES] = held[_PLACES][: student.config.max_length]
     taken = 0
     with torch.no_grad():
@@ -49,12 +62,9 @@ def start_from(student: Student, source: str, vocabulary: int, kept: Sequence[in
     return taken
 
 
-def _read(source: str, student: Student) -> dict[str, Tensor]:
+def _read(source: str, config: StudentConfig) -> dict[str, Tensor]:
     try:
-        found = AutoConfig.from_pretrained(source)
-        if found.model_type not in ("mobilebert", "bert"):
-            raise _refused(f"It is of the kind {found.model_type}")
-        _same_function(found, student.config)
+        _check(AutoConfig.from_pretrained(source), config)
         model, told = AutoModel.from_pretrained(
             source, dtype=torch.float32, add_pooling_layer=False, output_loading_info=True
         )
@@ -62,9 +72,13 @@ def _read(source: str, student: Student) -> dict[str, Tensor]:
         raise _refused("transformers cannot read it") from error
     if told["missing_keys"]:
         raise _refused(f"{min(told['missing_keys'])} is missing in it")
-    held = dict(model.state_dict())
-    if found.model_type == "bert":
-        width = int(found.hidden_size)
+    return _weights(model)
+
+
+def _weights(model: PreTrainedModel) -> dict[str, Tensor]:
+    held = {name: value.to("cpu") for name, value in model.state_dict().items()}
+    if model.config.model_type == "bert":
+        width = int(model.config.hidden_size)
         held[f"{_TRIGRAM}.weight"] = torch.cat(
             [torch.zeros(width, width), torch.eye(width), torch.zeros(width, width)], 1
         )
@@ -72,8 +86,10 @@ def _read(source: str, student: Student) -> dict[str, Tensor]:
     return held
 
 
-def _same_function(found: Any, config: StudentConfig) -> None:
-    """Refuse what has the same shapes and computes something else."""
+def _check(found: Any, config: StudentConfig) -> None:
+    """Refuse another kind of model, and what has the same shapes and computes something else."""
+    if found.model_type not in ("mobilebert", "bert"):
+        raise _refused(f"It is of the kind {found.model_type}")
     bert = found.model_type == "bert"
     pairs = (
         ("heads", found.num_attention_heads, config.heads),
@@ -91,6 +107,6 @@ def _refused(why: str) -> RefusedError:
     return RefusedError(
         "train.student",
         f"The student cannot begin as this checkpoint. {why}.",
-        hint="Give --student a MobileBERT (with bottleneck = 0 also a BERT) of the vocabulary and widths configured, "
-        "or none.",
+        hint="Let it begin as a MobileBERT (with bottleneck = 0 also a BERT) of the vocabulary and widths configured, "
+        "or with fresh weights.",
     )

@@ -33,8 +33,19 @@ class TeacherOutput:
 class Teacher(nn.Module):
     """Encoder, mean over the tokens of the text, dropout, one linear layer."""
 
-    def __init__(self, source: str | Path, classes: int, dropout: float, vocabulary_size: int) -> None:
-        """Load the encoder from `source`.
+    def __init__(
+        self,
+        source: str | Path,
+        classes: int,
+        vocabulary_size: int,
+        dropout: float,
+        encoder_dropout: float | None = None,
+        layers: int = 0,
+    ) -> None:
+        """Load the encoder from `source`: its first `layers`, or with 0 all of them.
+
+        `dropout` is that of the classifier; `encoder_dropout` that of the layers while they train, by default what the
+        checkpoint's configuration says.
 
         Raises `RefusedError` (`train.teacher`) for another vocabulary, and for a checkpoint without some of its
         weights: transformers would draw them by chance.
@@ -46,6 +57,8 @@ class Teacher(nn.Module):
             attn_implementation="eager",
             add_pooling_layer=False,
             output_loading_info=True,
+            **({"num_hidden_layers": layers} if layers else {}),
+            **({} if encoder_dropout is None else _dropouts(encoder_dropout)),
         )
         if told["missing_keys"]:
             raise RefusedError(
@@ -86,3 +99,7 @@ class Teacher(nn.Module):
         pooled = (out.last_hidden_state * weight).sum(1) / weight.sum(1)
         logits = self.classifier(self.dropout(pooled))
         return TeacherOutput(logits, tuple(out.hidden_states or ()), tuple(out.attentions or ()))
+
+
+def _dropouts(share: float) -> dict[str, float]:
+    return {"hidden_dropout_prob": share, "attention_probs_dropout_prob": share}

@@ -17,10 +17,13 @@ from headway_trainer.learning.matching import check_geometry
 from headway_trainer.models.student import StudentConfig
 
 
-def check_teacher(source: str, tokens: Sequence[str], student: StudentConfig, followed: tuple[int, int] | None) -> None:
+def check_teacher(
+    source: str, tokens: Sequence[str], student: StudentConfig, followed: tuple[int, int] | None, layers: int = 0
+) -> None:
     """Return if the teacher fits. `followed` are layers and heads of a student that copies its states, else None.
 
-    Raises `RefusedError`: `train.teacher` if it cannot be loaded, has other tokens or reads shorter texts;
+    `layers` of the teacher are taken, with 0 all. Raises `RefusedError`: `train.teacher` if it cannot be loaded, has
+    fewer layers, other tokens or reads shorter texts;
     `train.geometry` if its layers have no divisor in common with the student's, or its heads are no multiple.
     """
     config = _config(source)
@@ -44,8 +47,14 @@ def check_teacher(source: str, tokens: Sequence[str], student: StudentConfig, fo
             f"The teacher is {width} wide, and the student's embeddings, which begin as its own, {student.embedding}.",
             hint="Lower student.embedding or take a wider teacher.",
         )
+    depth = int(config.num_hidden_layers)
+    if layers > depth:
+        raise _refused(
+            f"The teacher has {depth} layers and teacher.layers is {layers}",
+            "Lower teacher.layers, or set it to 0 for all",
+        )
     if followed:
-        check_geometry(*followed, int(config.num_hidden_layers), int(config.num_attention_heads))
+        check_geometry(*followed, layers or depth, int(config.num_attention_heads))
 
 
 def _config(source: str) -> Any:

@@ -15,7 +15,6 @@ from headway_trainer.data import checks
 from headway_trainer.data.corpora import segments
 from headway_trainer.data.counts import counts
 from headway_trainer.data.examples import UNLABELLED, Examples, drawn, joined, pieces
-from headway_trainer.data.mixing import Mixture
 from headway_trainer.data.sets import SPLITS, LabelledSet, by_set
 from headway_trainer.evaluate import accuracy
 from headway_trainer.learning import checkpoint, qat
@@ -39,7 +38,7 @@ def prepare(run: Run) -> dict[str, Any]:
     for of in run.sets:
         checks.check_splits(of.splits, of.config.labels, of.config.label_titles)
     run.check_teacher()
-    run.started(run.new_student())
+    run.started(run.new_student(), run.new_teacher)
     unlabelled = {lines.name: {"digest": lines.digest, "lines": len(lines.texts)} for lines in run.unlabelled}
     return {**by_set(run.sets, partial(_counted, run)), "unlabelled": unlabelled, "tokenizer": run.tokenizer.digest}
 
@@ -59,7 +58,7 @@ def teacher(run: Run) -> dict[str, Any]:
     path = run.folder("teacher") / "model.pt"
     special = (run.tokenizer.pad_id, run.mask_id)
     config = run.config.teacher.finetune
-    mixture = Mixture.of(run.scored("train"), run.config.data.sampling_temperature)
+    mixture = run.mixture(run.scored("train"))
     facts = finetune(tutor, mixture, run.scored("dev"), config, run.config.seed, special, path)
 
     def score(rows: LabelledSet) -> dict[str, Any]:
@@ -94,12 +93,9 @@ def general(run: Run) -> dict[str, Any]:
     student = run.new_student()
     tutor = run.tuned_teacher()
     ids = _general_ids(run)
-    taken = run.started(student)
-    first = (
-        {"weights_of_a_checkpoint": taken}
-        if taken
-        else {"embedding_variance_kept": _embedded(run, student, tutor, ids)}
-    )
+    taken = run.started(student, lambda: tutor)
+    begun = "weights_of_the_teacher" if run.config.student.begins_as == "teacher" else "weights_of_a_checkpoint"
+    first = {begun: taken} if taken else {"embedding_variance_kept": _embedded(run, student, tutor, ids)}
     path, config = run.folder("distil-general") / "model.pt", run.config.general
     dev = [list(row) for rows in run.taught for row in run.examples(rows, "dev").ids]
     cloze = Cloze.of(run.tokenizer, run.mask_id, config.masked)
@@ -179,7 +175,7 @@ def _task_inputs(run: Run, config: TaskConfig) -> TaskInputs:
         start += len(train.ids) + len(more.ids)
     spans = [of.span for of in taught]
     scored = [(joined(*rows), span) for rows, span in zip(parts, spans, strict=True)]
-    mixture = Mixture.of(scored, run.config.data.sampling_temperature)
+    mixture = run.mixture(scored)
     answers = _answers(run, mixture.rows, asked, bool(config.hidden_weight or config.attention_weight))
     if run.config.ngram.share and config.epochs:
         answers = replace(answers, logits=_joint_logits(run, parts, spans, answers.logits))
