@@ -24,6 +24,7 @@ import httpx2
 
 from headway.contract.errors import TransferError, UntrustedError
 from headway.contract.problems import error_of
+from headway.loopback import DIRECT
 from headway.trust.ports import Fetched, Fetcher
 
 MAX_RETRY_AFTER_S = 86_400
@@ -85,6 +86,7 @@ class HttpFetcher:
     def _make_client(self) -> httpx2.Client:
         return httpx2.Client(
             transport=self._transport,
+            mounts=DIRECT,
             timeout=httpx2.Timeout(self._limits.idle_s, connect=self._limits.connect_s),
             follow_redirects=False,
             cookies=CookieJar(DefaultCookiePolicy(allowed_domains=[])),

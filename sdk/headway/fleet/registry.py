@@ -18,6 +18,7 @@ from types import TracebackType
 import httpx2
 
 from headway.contract.errors import RefusedError, TransferError
+from headway.loopback import DIRECT
 
 _TOKEN = re.compile(r"hw_[a-z0-9]+_[A-Za-z0-9_-]+")
 _COMMAND = "from headway.cli.main import main; main()"
@@ -111,7 +112,7 @@ class RegistryProcess:
         """Wait for its first answer, quickly since the whole run waits for it; stop it if it takes too long."""
         assert self._process is not None
         deadline = time.monotonic() + self._start_s
-        with httpx2.Client(timeout=2.0) as client:
+        with httpx2.Client(timeout=2.0, mounts=DIRECT) as client:
             while self._process.poll() is None and time.monotonic() < deadline:
                 try:
                     if client.get(f"{self.url}/readyz").status_code == 200 and self._process.poll() is None:

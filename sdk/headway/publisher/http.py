@@ -18,6 +18,7 @@ from stamina.instrumentation import RetryDetails, set_on_retry_hooks
 
 from headway.contract.errors import HeadwayError, RefusedError, TransferError
 from headway.contract.problems import error_of
+from headway.loopback import DIRECT
 
 _MAX_ANSWER_BYTES = 64 * 2**20
 _MAX_WAIT_S = 30
@@ -87,6 +88,7 @@ class ApiClient:
         self._client = httpx2.Client(
             base_url=url.rstrip("/") + "/",
             transport=transport,
+            mounts=DIRECT,
             timeout=timeout_s,
             follow_redirects=False,
             headers={

@@ -97,7 +97,7 @@ def descend_samples(
     rows: Any,
     count: int,
 ) -> None:
-    """Move the combination of samples that a layer is (``samples.py``) against the gradient of its outputs."""
+    """Move the combination of samples that a layer is (``training.py``) against the gradient of its outputs."""
     if pace.kind == PLAIN:
         for i in range(count):
             for j in range(0, width, LANES):
