@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 LINEAR = {
-    "thucnews10": 90.4,
+    "thucnews10": 90.8,  # with the further training rows that the configuration reads too; 90.4 without
     "tnews15": 54.3,
     "online-shopping": 93.7,
     "chnsenticorp": 86.8,
@@ -67,7 +67,7 @@ def table(facts: dict[str, Any]) -> str:
         f"{100 * facts['export-base']['label_agreement_with_qat']:.2f} % of dev; largest deviation of a feature "
         f"{facts['export-base']['feature_deviation_from_qat']:.1e}.",
         "",
-        "| step | minutes on 2 busy cores |",
+        "| step | minutes on 2 cores |",
         "|---|---:|",
         *(f"| `{step}` | {found['seconds'] / 60:.0f} |" for step, found in facts.items() if found["seconds"] >= 60),
         "",
