@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -144,7 +145,7 @@ def full_width(workshop: Any, folder: Path) -> Path:
 def test_a_run_whose_student_begins_as_its_teacher_once_that_is_tuned(workshop: Any, tmp_path: Path) -> None:
     config = read_config(full_width(workshop, tmp_path))
     run = Run(config, Places(workshop.config.parent, tmp_path / "run", str(workshop.teacher), workshop.corpora))
-    facts = run_steps(run, ["prepare", "teacher", "distil-general"])["distil-general"]
+    facts = run_steps(run)["distil-general"]
     student = run.new_student()
     assert facts["weights_of_the_teacher"] == sum(parameter.numel() for parameter in student.backbone.parameters())
     tuned, fresh = run.tuned_teacher().encoder.state_dict(), run.new_teacher().encoder.state_dict()
@@ -153,6 +154,8 @@ def test_a_run_whose_student_begins_as_its_teacher_once_that_is_tuned(workshop: 
     name = "encoder.layer.0.output.dense.weight"
     assert torch.equal(held["model"][f"0.backbone.{name}"], tuned[name])
     assert not torch.equal(tuned[name], fresh[name])
+    card = json.loads((tmp_path / "run/release/base/card.json").read_text("utf-8"))
+    assert "the fine-tuned teacher's first layers" in card["initialisation"]
 
 
 def test_a_student_begins_as_one_thing(workshop: Any, tmp_path: Path) -> None:

@@ -82,8 +82,12 @@ def base_card(config: RunConfig, facts: Facts) -> dict[str, Any]:
 
 
 def _initialisation(config: RunConfig, found: Mapping[str, Any]) -> str:
+    if "weights_of_the_teacher" in found:
+        return (
+            f"The encoder starts as the fine-tuned teacher's first layers: {found['weights_of_the_teacher']} weights."
+        )
     if "weights_of_a_checkpoint" in found:
-        return f"The encoder starts as a checkpoint of MobileBERT: {found['weights_of_a_checkpoint']} weights of it."
+        return f"The encoder starts as a checkpoint that was given: {found['weights_of_a_checkpoint']} weights of it."
     return (
         "Word embeddings are the fine-tuned teacher's, projected onto their "
         f"{config.student.embedding} leading principal directions "
