@@ -110,26 +110,6 @@ def test_a_bert_has_no_place_in_a_student_with_a_bottleneck(workshop: Any) -> No
         start_from(Student(replace(FULL, bottleneck=16), 3, 50, 0), str(workshop.teacher), 50, range(50))
 
 
-def test_a_run_whose_student_begins_as_its_teacher_s_first_layer(workshop: Any, tmp_path: Path) -> None:
-    text = workshop.config.read_text("utf-8")
-    first, last = text.index("[student]"), text.index("[general]")
-    shape = (
-        "layers = 1\nhidden = 48\nbottleneck = 0\nembedding = 48\nintermediate = 64\nheads = 4\nfeedforwards = 1\n"
-        'normalisation = "layer_norm"\nactivation = "gelu"\nmax_length = 24\n\n'
-    )
-    (tmp_path / "run.toml").write_text(
-        text[:first] + "[student]\n" + shape + text[last:].replace("steps = 6", "steps = 0"), "utf-8"
-    )
-    folders = (workshop.config.parent, tmp_path / "run", str(workshop.teacher), workshop.corpora)
-    facts = run_steps(Run(read_config(tmp_path / "run.toml"), Places(*folders, student=str(workshop.teacher))))
-    exported = facts["export-base"]
-    assert exported["int8_matrices_equal_to_qat_in_every_bit"] == facts["qat"]["matrices"] + 1, (
-        "and the lexicon's table"
-    )
-    assert exported["feature_deviation_from_qat"] < 1e-4
-    assert exported["label_agreement_with_qat"] == 1.0
-
-
 def full_width(workshop: Any, folder: Path) -> Path:
     text = workshop.config.read_text("utf-8")
     first, last = text.index("[student]"), text.index("[general]")
@@ -140,6 +120,19 @@ def full_width(workshop: Any, folder: Path) -> Path:
     path = folder / "run.toml"
     path.write_text(text[:first] + "[student]\n" + shape + text[last:].replace("steps = 6", "steps = 0"), "utf-8")
     return path
+
+
+def test_a_run_whose_student_begins_as_its_teacher_s_first_layer(workshop: Any, tmp_path: Path) -> None:
+    path = full_width(workshop, tmp_path)
+    path.write_text(path.read_text("utf-8").replace('begins_as = "teacher"\n', ""), "utf-8")
+    folders = (workshop.config.parent, tmp_path / "run", str(workshop.teacher), workshop.corpora)
+    facts = run_steps(Run(read_config(path), Places(*folders, student=str(workshop.teacher))))
+    exported = facts["export-base"]
+    assert exported["int8_matrices_equal_to_qat_in_every_bit"] == facts["qat"]["matrices"] + 1, (
+        "and the lexicon's table"
+    )
+    assert exported["feature_deviation_from_qat"] < 1e-4
+    assert exported["label_agreement_with_qat"] == 1.0
 
 
 def test_a_run_whose_student_begins_as_its_teacher_once_that_is_tuned(workshop: Any, tmp_path: Path) -> None:
