@@ -9,7 +9,11 @@ import pytest
 
 pytest.importorskip("torch", reason="training needs the extra trainer")
 
-from headway_trainer.heads import LEXICON_WEIGHTS, FittedHead, HeadConfig, Rows, fit_head
+from scipy.special import softmax
+
+from headway_trainer import dense
+from headway_trainer.calibration import calibration_error
+from headway_trainer.heads import FittedHead, HeadConfig, Rows, fit_head
 
 WIDTH, CLASSES = 12, 3
 
@@ -33,8 +37,12 @@ def test_a_refit_keeps_what_dev_chose_and_learns_from_both(hidden: tuple[int, ..
     assert (refitted.weight_decay, refitted.dev_correct) == (plain.weight_decay, plain.dev_correct)
     assert not np.array_equal(plain.weights["dense_0.weights"], refitted.weights["dense_0.weights"])
     both = Rows(np.concatenate([TRAIN.features, DEV.features]), np.concatenate([TRAIN.labels, DEV.labels]))
+    assert refitted.temperature == plain.temperature, "what was fitted on dev says nothing of rows outside it any more"
     alone = fit_head(HeadConfig("h", hidden, (plain.weight_decay,), epochs=6), both, DEV, CLASSES)
-    np.testing.assert_array_equal(alone.weights["dense_0.weights"], refitted.weights["dense_0.weights"])
+    last = f"dense_{len(hidden)}.weights"
+    np.testing.assert_allclose(
+        alone.weights[last] * alone.temperature, refitted.weights[last] * refitted.temperature, rtol=1e-5
+    )
 
 
 @pytest.mark.parametrize("hidden", [(), (8,)])
@@ -58,7 +66,7 @@ def test_a_lexicon_that_knows_the_training_rows_by_heart_is_believed_as_far_as_d
     )
     fitted = fit_head(ONCE, train, dev, CLASSES)
     weights = fitted.weights["dense_0.weights"]
-    assert fitted.lexicon_weight in LEXICON_WEIGHTS
+    assert fitted.lexicon_weight is not None
     np.testing.assert_array_equal(weights[:, WIDTH:], np.float32(fitted.lexicon_weight) * np.eye(CLASSES, dtype="f4"))
     assert np.abs(weights[:, :WIDTH]).max() > 0.1, "the other features are not drowned"
 
@@ -78,3 +86,25 @@ def test_a_refit_keeps_the_lexicons_weight_and_a_hidden_layer_has_none() -> None
     np.testing.assert_array_equal(first, second)
     assert not np.array_equal(plain.weights["dense_0.biases"], refitted.weights["dense_0.biases"])
     assert fit_head(HeadConfig("h", (8,), epochs=1), train, dev, CLASSES).lexicon_weight is None
+
+
+@pytest.mark.parametrize("hidden", [(), (8,)])
+def test_a_head_is_as_often_right_as_it_says(hidden: tuple[int, ...]) -> None:
+    few, many = rows(60, 1), rows(2000, 5)
+    fitted = fit_head(HeadConfig("h", hidden, (1e-6,), epochs=300, fit_learning_rate=0.01), few, rows(400, 2), CLASSES)
+    assert fitted.temperature > 1.2, "sixty rows are learnt by heart"
+    said = dense.logits(fitted.weights, many.features)
+    before = softmax(said * fitted.temperature, axis=1)
+    after = softmax(said, axis=1)
+    assert calibration_error(after, many.labels) < 0.6 * calibration_error(before, many.labels)
+    assert (after.argmax(1) == before.argmax(1)).all(), "a temperature changes no answer"
+
+
+def test_heads_beside_a_lexicon_are_calibrated_together() -> None:
+    train, dev, test = (
+        beside_a_lexicon(of, surer, seed)
+        for of, surer, seed in ((TRAIN, 9.0, 3), (rows(600, 2), 1.0, 4), (rows(2000, 5), 1.0, 6))
+    )
+    fitted = fit_head(ONCE, train, dev, CLASSES)
+    said = softmax(dense.logits(fitted.weights, test.features), axis=1)
+    assert calibration_error(said, test.labels) < 0.05

@@ -53,7 +53,12 @@ FACTS: dict[str, dict[str, Any]] = {
     "fit-heads": {"a-1": {"bytes": 10_000}, "a-2": {"bytes": 20_000}},
     "evaluate": {
         "heads": {
-            "a-1": {"dev": hits(930), "test": hits(941), "confusion_test": [[480, 20], [39, 461]]},
+            "a-1": {
+                "dev": hits(930),
+                "test": hits(941),
+                "calibration_error_test": 0.0123,
+                "confusion_test": [[480, 20], [39, 461]],
+            },
             "a-2": {"dev": hits(945), "test": hits(940), "confusion_test": [[470, 30], [30, 470]]},
         },
         "counted_per_text": {"multiply_adds": 1, "weight_bytes": 2, "phone": "a phone", "at_least_ms": 0.081},
@@ -248,6 +253,7 @@ def test_the_page_of_one_run_tells_all_of_it(tmp_path: Path) -> None:
         "sha256:" + "b" * 64,
         "5.00 MB",
         "≥ 0.081 ms",
+        "校准误差</span> 1.2 %",
     ):
         assert told in page, told
     assert "no &lt;phone&gt; here" in page

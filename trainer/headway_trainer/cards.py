@@ -123,8 +123,9 @@ def describe_head(
         "fitted_on": f"features of the exported base, computed by headway.coreml; rows of {told['fitted_on']}",
         "config": asdict(head),
         "chosen_weight_decay": told["weight_decay"],
-        "chosen_lexicon_weight": told.get("lexicon_weight"),
-        "figures": {"dev": told["dev"], "test": told["test"], "confusion_test": told["confusion_test"]},
+        "temperature": told["temperature"],
+        "lexicon_weight": told.get("lexicon_weight"),
+        "figures": {name: told[name] for name in ("dev", "test", "calibration_error_test", "confusion_test")},
         "made_with": made_with,
     }
 

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from headway.coreml import build_head
 from headway.coreml.model import MLModel
+from headway_trainer.calibration import calibration_error
 from headway_trainer.evaluate import Accuracy, accuracy, confusion
 from headway_trainer.export.folders import GoldenRows, write_head
 from headway_trainer.heads import HeadConfig, Rows, fit_head, layout
@@ -36,15 +37,21 @@ def make_head(
         "hidden": list(config.hidden),
         "bytes": len(spec),
         "weight_decay": fitted.weight_decay,
+        "temperature": fitted.temperature,
         **({} if fitted.lexicon_weight is None else {"lexicon_weight": fitted.lexicon_weight}),
         "dev": Accuracy(fitted.dev_correct, len(dev.labels)).to_json(),
     }
 
 
 def measure_head(folder: Path, features: Float32, labels: Sequence[int], classes: int) -> dict[str, Any]:
-    """Run the written head on features float32 [n, D] and return its accuracy and confusion on those rows."""
-    chosen = [int(value) for value in _probabilities(folder / "head.mlmodel", features).argmax(1)]
-    return {"test": accuracy(chosen, labels).to_json(), "confusion_test": confusion(chosen, labels, classes)}
+    """Run the written head on features float32 [n, D]: its accuracy, calibration error and confusion on those rows."""
+    probabilities = _probabilities(folder / "head.mlmodel", features)
+    chosen = [int(value) for value in probabilities.argmax(1)]
+    return {
+        "test": accuracy(chosen, labels).to_json(),
+        "calibration_error_test": round(calibration_error(probabilities, np.array(labels)), 5),
+        "confusion_test": confusion(chosen, labels, classes),
+    }
 
 
 def fitted_on(rows: int, whole: int, *, refit: bool) -> str:

@@ -6,7 +6,9 @@ refit. Both start from the seed and use the CPU in one order, so equal features 
 
 What the lexicon says of a set's own labels was fitted on the same training rows and is far surer of them than of other
 texts: a head that learnt its weights from them would believe little else. So the dense layer is fitted without those
-columns, and then each label is given its own column by one weight that dev chooses.
+columns, and then each label is given its own column. How far encoder and lexicon are each believed is fitted on dev
+(`calibration`), and a head without such columns gets its temperature there: what it says is about as often right as
+its probability tells.
 """
 
 from __future__ import annotations
@@ -22,12 +24,9 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from headway.coreml import SGD, AllowedSet, HeadLayout, Range
+from headway_trainer.calibration import scales
 
 Float32 = NDArray[np.float32]
-
-
-LEXICON_WEIGHTS = (0.25, 0.5, 1.0, 1.5, 2.0, 3.0, 4.0, 6.0, 8.0)
-"""Candidate weights of a label's own column; its values have a standard deviation of 1 on training texts."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,11 +62,15 @@ class Rows:
 
 @dataclass(frozen=True, slots=True)
 class FittedHead:
-    """Weights by Core ML key, what dev chose, and how many dev rows were right before they were fitted on."""
+    """Weights by Core ML key, what dev chose, and how many dev rows were right before they were fitted on.
+
+    `temperature` is what the network's own logits were divided by, `lexicon_weight` what the label's own column counts.
+    """
 
     weights: dict[str, Float32]
     weight_decay: float
     dev_correct: int
+    temperature: float
     lexicon_weight: float | None = None
 
 
@@ -89,23 +92,23 @@ def layout(config: HeadConfig, features: int, classes: int) -> HeadLayout:
 def fit_head(config: HeadConfig, train: Rows, dev: Rows, classes: int) -> FittedHead:
     """Fit once per candidate weight decay and keep the one with most dev rows right, the first of equals.
 
-    Where the rows name their `own` columns, a dense layer is tried with each of `LEXICON_WEIGHTS` on them.
+    Each is scaled on dev before that counts, a dense layer together with the `own` columns where the rows name them.
     """
     fit = _fit_dense if config.hidden else _fit_convex
     own = None if config.hidden else train.own
     best: FittedHead | None = None
     for decay in config.weight_decays:
         network = fit(config, _without(train, own), classes, decay)
-        for weight in LEXICON_WEIGHTS if own else (None,):
-            _believe(network, own, weight)
-            right = _correct(network, dev)
-            if best is None or right > best.dev_correct:
-                best = FittedHead(_weights(network), decay, right, weight)
+        temperature, weight = _scaled(network, own, dev)
+        _apply(network, own, temperature, weight)
+        right = _correct(network, dev)
+        if best is None or right > best.dev_correct:
+            best = FittedHead(_weights(network), decay, right, temperature, weight)
     assert best is not None, "a head configuration names at least one weight decay"
     if not config.refit:
         return best
     network = fit(config, _without(_both(train, dev), own), classes, best.weight_decay)
-    _believe(network, own, best.lexicon_weight)
+    _apply(network, own, best.temperature, best.lexicon_weight)
     return replace(best, weights=_weights(network))
 
 
@@ -123,12 +126,23 @@ def _without(rows: Rows, own: slice | None) -> Rows:
 
 
 @torch.no_grad()
-def _believe(network: nn.Sequential, own: slice | None, weight: float | None) -> None:
-    """Give each label its own column with this weight."""
-    if own is None or weight is None:
-        return
-    table: Tensor = network[0].weight  # type: ignore[assignment]
-    table[:, own] = weight * torch.eye(len(table))
+def _scaled(network: nn.Sequential, own: slice | None, dev: Rows) -> tuple[float, float | None]:
+    """Return the network's temperature and the weight of the own columns that make dev rows likeliest."""
+    parts = [network(torch.from_numpy(_without(dev, own).features)).numpy()]
+    if own is None:
+        return 1 / scales(parts, dev.labels)[0], None
+    scale, weight = scales([*parts, dev.features[:, own]], dev.labels)
+    return 1 / scale, weight
+
+
+@torch.no_grad()
+def _apply(network: nn.Sequential, own: slice | None, temperature: float, weight: float | None) -> None:
+    """Divide the logits by the temperature and give each label its own column with the weight."""
+    last: Any = network[-1]
+    last.weight /= temperature
+    last.bias /= temperature
+    if own is not None:
+        last.weight[:, own] = weight * torch.eye(len(last.weight))
 
 
 def _network(config: HeadConfig, width: int, classes: int) -> nn.Sequential:

@@ -40,7 +40,7 @@ class Progress:
     total: int
     done: int = 0
     every_s: float = 15.0
-    stream: TextIO = sys.stderr
+    stream: TextIO = field(default_factory=lambda: sys.stderr)
     curve: list[tuple[int, float]] = field(default_factory=list)
     mean: float | None = None
 

@@ -38,7 +38,8 @@ class Standing:
 class Head:
     """An exported head that was run: its set and name, figures, and counts [true class][chosen class] on test.
 
-    A `held_out` set taught the base nothing; with `test_is_dev` the set has no test split of its own.
+    A `held_out` set taught the base nothing; with `test_is_dev` the set has no test split of its own. Runs of earlier
+    trainers have no `calibration_error`, a share of 1.
     """
 
     group: str
@@ -48,6 +49,7 @@ class Head:
     confusion: tuple[tuple[int, ...], ...]
     held_out: bool
     test_is_dev: bool
+    calibration_error: float | None = None
 
 
 def standings(run: RunFacts) -> list[Standing]:
@@ -69,7 +71,9 @@ def heads(run: RunFacts) -> list[Head]:
         if test:
             table = tuple(tuple(map(int, row)) for row in facts.get("confusion_test", ()))
             flags = bool(facts.get("held_out")), bool(facts.get("test_is_dev"))
-            found.append(Head(str(facts.get("set", "")), name, test, accuracy_of(facts.get("dev")), table, *flags))
+            apart = facts.get("calibration_error_test")
+            dev = accuracy_of(facts.get("dev"))
+            found.append(Head(str(facts.get("set", "")), name, test, dev, table, *flags, apart))
     order = list(dict.fromkeys(head.group for head in found))
     return sorted(found, key=lambda head: (order.index(head.group), -(head.dev or head.test).value))
 
