@@ -141,7 +141,7 @@ def _apply(network: nn.Sequential, own: slice | None, temperature: float, weight
     last: Any = network[-1]
     last.weight /= temperature
     last.bias /= temperature
-    if own is not None:
+    if own is not None and weight is not None:
         last.weight[:, own] = weight * torch.eye(len(last.weight))
 
 

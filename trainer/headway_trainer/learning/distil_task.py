@@ -22,7 +22,7 @@ from headway_trainer.data.batches import collate, masked, ordered_batches
 from headway_trainer.data.examples import UNLABELLED, Examples
 from headway_trainer.data.mixing import Mixture, Scored
 from headway_trainer.evaluate import Accuracy, mean_of
-from headway_trainer.learning import distributed
+from headway_trainer.learning import scoring
 from headway_trainer.learning.answers import Answers
 from headway_trainer.learning.distributed import Precision
 from headway_trainer.learning.loop import Plan, Rows, train
@@ -126,11 +126,5 @@ def predictions(student: Student, ids: Sequence[Sequence[int]], pad_id: int) -> 
 
 
 def correct(student: Student, examples: Examples, pad_id: int, span: slice) -> Accuracy:
-    """Return how many rows the columns `span` of the student's own classifier label rightly.
-
-    Several processes count together, each a share of the rows.
-    """
-    rows = distributed.own(len(examples.labels))
-    chosen = predictions(student, [examples.ids[row] for row in rows], pad_id)[1][:, span].argmax(1)
-    right = (chosen == torch.tensor([examples.labels[row] for row in rows])).sum()
-    return Accuracy(int(distributed.total(right)), len(examples.labels))
+    """Return how many rows the columns `span` of the student's own classifier label rightly."""
+    return scoring.correct(lambda ids: predictions(student, ids, pad_id)[1], examples, span)

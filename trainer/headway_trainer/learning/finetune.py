@@ -18,7 +18,7 @@ from headway_trainer.data.batches import collate, masked, ordered_batches
 from headway_trainer.data.examples import Examples
 from headway_trainer.data.mixing import Mixture, Scored
 from headway_trainer.evaluate import Accuracy, mean_of
-from headway_trainer.learning import distributed
+from headway_trainer.learning import scoring
 from headway_trainer.learning.distributed import Precision
 from headway_trainer.learning.loop import Plan, Rows, train
 from headway_trainer.learning.optimiser import Schedule
@@ -90,11 +90,5 @@ def logits(teacher: Teacher, ids: Sequence[Sequence[int]], pad_id: int, batch_si
 
 
 def correct(teacher: Teacher, examples: Examples, pad_id: int, span: slice) -> Accuracy:
-    """Return how many rows the teacher labels rightly with the columns `span` of its classifier.
-
-    Several processes count together, each a share of the rows.
-    """
-    rows = distributed.own(len(examples.labels))
-    chosen = logits(teacher, [examples.ids[row] for row in rows], pad_id)[:, span].argmax(1)
-    right = (chosen == torch.tensor([examples.labels[row] for row in rows])).sum()
-    return Accuracy(int(distributed.total(right)), len(examples.labels))
+    """Return how many rows the teacher labels rightly with the columns `span` of its classifier."""
+    return scoring.correct(lambda ids: logits(teacher, ids, pad_id), examples, span)
