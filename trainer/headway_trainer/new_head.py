@@ -28,7 +28,7 @@ from headway_trainer.data.examples import drawn
 from headway_trainer.data.golden import choose, encoded
 from headway_trainer.data.sets import SPLITS
 from headway_trainer.export.folders import GoldenRows, write_card
-from headway_trainer.featured import featured
+from headway_trainer.featured import ALONE, featured
 from headway_trainer.files import make_folder
 from headway_trainer.head_folder import fitted_on, make_head, measure_head
 from headway_trainer.heads import HeadConfig, Rows
@@ -80,7 +80,8 @@ def open_base(folder: Path) -> BaseFolder:
     contract = FeatureContract.from_bytes((folder / "contract.json").read_bytes())
     tokenizer = Tokenizer.from_vocab(folder / "vocab.txt")
     base_id, version, _ = contract.feature_space.split("/", 2)
-    return BaseFolder(base_id, version, contract, tokenizer, Features(folder / "base.mlpackage", tokenizer, contract))
+    features = Features(folder / "base.mlpackage", tokenizer, contract, ALONE)
+    return BaseFolder(base_id, version, contract, tokenizer, features)
 
 
 def make(order: HeadOrder) -> dict[str, Any]:

@@ -28,7 +28,7 @@ from headway_trainer.data.golden import choose, encoded
 from headway_trainer.data.sets import SPLITS, LabelledSet, by_set
 from headway_trainer.evaluate import accuracy
 from headway_trainer.export.compressed import FloatProgram, with_matrix
-from headway_trainer.featured import featured
+from headway_trainer.featured import ALONE, featured
 from headway_trainer.heads import HeadConfig, Rows, fit_head
 from headway_trainer.learning import qat
 from headway_trainer.parity import agreement, classifier_of, dev_answers, kept_texts, key, parity
@@ -59,7 +59,8 @@ def compression(run: Run) -> dict[str, Any]:
         bits = bits_of(plan, program.matrices, harm, config.mixed_share)
         packages[plan] = _fresh(folder / f"{plan}.mlpackage")
         size = program.export(bits, packages[plan]).size_bytes
-        features = featured(_reader(packages[plan], run), kept_texts(run))
+        source = Features(packages[plan], run.tokenizer, options=replace(ALONE, use_cache=False))
+        features = featured(source, kept_texts(run), run.places.threads or run.config.threads)
         student, lexicon = program.holding(bits)
         plans[plan] = {
             "size_bytes": size,

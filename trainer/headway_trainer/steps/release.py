@@ -14,7 +14,6 @@ from numpy.typing import NDArray
 from headway.contract.features import FeatureContract
 from headway.coreml.features import Features
 from headway.coreml.golden import BaseGolden
-from headway.coreml.mlprogram import ProgramOptions
 from headway.coreml.package import read_package
 from headway_trainer import cards as card_texts
 from headway_trainer import gate, measure
@@ -29,7 +28,7 @@ from headway_trainer.export.folders import (
     write_base,
     write_card,
 )
-from headway_trainer.featured import featured
+from headway_trainer.featured import ALONE, featured
 from headway_trainer.head_folder import fitted_on, make_head, measure_head
 from headway_trainer.heads import HeadConfig, Rows
 from headway_trainer.learning import qat
@@ -206,9 +205,8 @@ def _features_path(run: Run) -> Path:
 
 
 def _features(run: Run, package: Path, contract: FeatureContract) -> dict[str, Float32]:
-    options = ProgramOptions(threads=run.places.threads or run.config.threads)
-    source = Features(package, run.tokenizer, contract, options)
-    found = featured(source, kept_texts(run))
+    source = Features(package, run.tokenizer, contract, ALONE)
+    found = featured(source, kept_texts(run), run.places.threads or run.config.threads)
     with _features_path(run).open("wb") as stream:
         np.savez(stream, **found)  # type: ignore[arg-type]  # its own keyword of another type is not among the names
     return found
