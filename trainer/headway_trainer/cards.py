@@ -33,6 +33,8 @@ Facts = dict[str, dict[str, Any]]
 
 _OF_PALETTES = ("plan", "bits_per_weight", "matrices", "parity_with_its_palettes")
 
+_OF_A_HEAD = ("dev", "test", "calibration_error_test", "confusion_test")
+
 _LEFT_OUT = frozenset({"curve", "made_with"})
 
 
@@ -123,9 +125,9 @@ def describe_head(
         "fitted_on": f"features of the exported base, computed by headway.coreml; rows of {told['fitted_on']}",
         "config": asdict(head),
         "chosen_weight_decay": told["weight_decay"],
-        "temperature": told["temperature"],
+        "temperature": told.get("temperature"),
         "lexicon_weight": told.get("lexicon_weight"),
-        "figures": {name: told[name] for name in ("dev", "test", "calibration_error_test", "confusion_test")},
+        "figures": {name: told[name] for name in _OF_A_HEAD if name in told},
         "made_with": made_with,
     }
 
