@@ -1,6 +1,6 @@
 """Features of many texts through a base: batches shared out among threads against operations shared out, in turns.
 
-    python benchmarks/features.py [--base ios_fixtures/models/base] [--texts 1024] [--rounds 5] [--write]
+    python benchmarks/features.py [--base FOLDER …] [--texts 512] [--rounds 5] [--write]
 
 The same texts, the same batches of 32, one after the other in each round; CPU seconds beside the time, because another
 process on the machine slows either.
@@ -9,6 +9,7 @@ process on the machine slows either.
 from __future__ import annotations
 
 import argparse
+import json
 import os
 import statistics
 import time
@@ -28,51 +29,49 @@ RESULTS = Path(__file__).parent / "results" / "features.md"
 
 
 def main() -> None:
-    """Measure both ways in turns and print, or write, the table."""
+    """Measure every base both ways in turns and print, or write, the table."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--base", type=Path, default=ROOT / "ios_fixtures/models/base")
-    parser.add_argument("--texts", type=int, default=1024)
+    parser.add_argument("--base", type=Path, nargs="+", default=[ROOT / "ios_fixtures/models/base"])
+    parser.add_argument("--texts", type=int, default=512)
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--write", action="store_true")
     chosen = parser.parse_args()
     cores = os.cpu_count() or 1
-    tokenizer = Tokenizer.from_vocab(chosen.base / "vocab.txt")
-    shared, alone = (
-        Features(chosen.base / "base.mlpackage", tokenizer, options=options)
-        for options in (ProgramOptions(threads=cores), ALONE)
-    )
+    began = f"{cores} cores, load {os.getloadavg()[0]:.1f} at the start, ONNX Runtime {ort.__version__}"
     texts = [f"第{number}个用户问这部电影的导演和主演分别是谁" for number in range(chosen.texts)]
-    ways: dict[str, Callable[[], np.ndarray]] = {
-        f"one batch at a time, its operations on {cores} threads": lambda: shared.of(texts),
-        f"{cores} batches at a time, each on one thread": lambda: featured(alone, {"all": texts}, cores)["all"],
-    }
-    first, second = (way() for way in ways.values())
-    apart = float(np.abs(first - second).max())
-    rounds = [[spent(way) for way in ways.values()] for _ in range(chosen.rounds)]
-    rows = []
-    for place, name in enumerate(ways):
-        seconds, processor = (statistics.median(of[place][kind] for of in rounds) for kind in (0, 1))
-        rows.append(f"| {name} | {chosen.texts / seconds:.0f} | {1000 * processor / chosen.texts:.1f} |")
-    ratio = statistics.median(of[0][0] / of[1][0] for of in rounds)
-    table = "\n".join(
-        [
-            "# Features of many texts",
-            "",
-            "| how | texts a second | CPU ms a text |",
-            "|---|---:|---:|",
-            *rows,
-            "",
-            f"The second way is {ratio:.2f} times as fast; greatest difference of a feature {apart:.1e}.",
-            "",
-            f"`python benchmarks/features.py`: {chosen.base.name}, {shared.length} tokens, {chosen.texts} texts in "
-            f"batches of 32, median of {chosen.rounds} rounds in turns; {cores} cores, load {os.getloadavg()[0]:.1f}, "
-            f"ONNX Runtime {ort.__version__}.",
-            "",
-        ]
+    told = (
+        f"`python benchmarks/features.py`: {chosen.texts} texts in batches of 32, median of {chosen.rounds} rounds in "
+        f"turns; {began}. Operations: one batch at a time, each operation on {cores} threads. Batches: {cores} at a "
+        "time, each on one thread. CPU is milliseconds a text."
     )
+    rows = [row(base, texts, chosen.rounds, cores) for base in chosen.base]
+    head = "| base | tokens | operations, texts/s | CPU | batches, texts/s | CPU | times as fast | features apart |"
+    table = "\n".join(["# Features of many texts", "", head, "|---|" + "---:|" * 7, *rows, "", told, ""])
     if chosen.write:
         RESULTS.write_text(table, "utf-8")
     print(table)
+
+
+def row(base: Path, texts: list[str], rounds: int, cores: int) -> str:
+    """Measure one base; a row of the table."""
+    tokenizer = Tokenizer.from_vocab(base / "vocab.txt")
+    shared, alone = (
+        Features(base / "base.mlpackage", tokenizer, options=options)
+        for options in (ProgramOptions(threads=cores), ALONE)
+    )
+    ways: list[Callable[[], np.ndarray]] = [
+        lambda: shared.of(texts),
+        lambda: featured(alone, {"all": texts}, cores)["all"],
+    ]
+    first, second = (way() for way in ways)
+    taken = [[spent(way) for way in ways] for _ in range(rounds)]
+    cells = [json.loads((base / "card.json").read_text("utf-8"))["base_id"], str(shared.length)]
+    for place in range(len(ways)):
+        seconds, processor = (statistics.median(of[place][kind] for of in taken) for kind in (0, 1))
+        cells += [f"{len(texts) / seconds:.0f}", f"{1000 * processor / len(texts):.1f}"]
+    ratio = statistics.median(of[0][0] / of[1][0] for of in taken)
+    cells += [f"{ratio:.2f}", f"{float(np.abs(first - second).max()):.1e}"]
+    return f"| {' | '.join(cells)} |"
 
 
 def spent(way: Callable[[], np.ndarray]) -> tuple[float, float]:
