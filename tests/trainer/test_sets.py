@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import json
 from collections import Counter
 from dataclasses import replace
@@ -20,9 +21,11 @@ from headway_trainer.data.batches import epoch_batches
 from headway_trainer.data.examples import UNLABELLED, Examples
 from headway_trainer.data.mixing import Mixture
 from headway_trainer.data.sets import SetConfig, read_sets
+from headway_trainer.learning.answers import ask
 from headway_trainer.learning.distil_task import TaskConfig, label_loss, soft_loss
 from headway_trainer.pipeline import run_steps
 from headway_trainer.run import Places, Run
+from headway_trainer.steps.train import _task_inputs
 
 from .conftest import CONFIG
 
@@ -139,6 +142,17 @@ def test_parts_of_rows_answers_and_epochs_are_taken_as_configured(shared: tuple[
     assert len(facts["distil-task"]["curve"]) == 2 * 5
     card = json.loads((run.folder("release") / "heads/topic-topic-1/card.json").read_text("utf-8"))
     assert f"train (30 of {rows['train']['rows']}, by chance)" in card["fitted_on"]
+
+
+def test_a_teacher_that_nobody_listens_to_is_not_asked(shared: tuple[Run, dict[str, Any]]) -> None:
+    run, _ = copy.copy(shared[0]), shared[1]
+    silent = {step: replace(getattr(run.config, step), alpha=0.0) for step in ("task", "qat")}
+    run.config = replace(run.config, task=silent["task"])
+    assert _task_inputs(run, run.config.task).answered > 0, "int8 training listens"
+    run.config = replace(run.config, **silent)
+    assert _task_inputs(run, run.config.task).answered == 0
+    nothing = ask(run.tuned_teacher(), [[2, 5, 3]] * 4, 0, 1, 1, False, asked=[])
+    assert bool(nothing.logits.isnan().all())
 
 
 def test_states_cannot_be_matched_with_part_of_the_answers(workshop: Any) -> None:

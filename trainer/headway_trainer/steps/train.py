@@ -186,7 +186,12 @@ def _task_inputs(run: Run, config: TaskConfig) -> TaskInputs:
 
 
 def _asked(run: Run, labelled: int, others: int) -> list[int]:
-    """Return which of a set's rows the teacher is asked about: its share of the labelled ones, and all others."""
+    """Return which of a set's rows the teacher is asked about: its share of the labelled ones, and all others.
+
+    None, where neither step would listen: the two share the answers.
+    """
+    if not any(step.alpha or step.hidden_weight or step.attention_weight for step in (run.config.task, run.config.qat)):
+        return []
     chosen = drawn(labelled, run.config.teacher.answers, run.config.seed)
     return [*chosen, *range(labelled, labelled + others)]
 
