@@ -145,7 +145,7 @@ def test_parts_of_rows_answers_and_epochs_are_taken_as_configured(shared: tuple[
 
 
 def test_a_teacher_that_nobody_listens_to_is_not_asked(shared: tuple[Run, dict[str, Any]]) -> None:
-    run, _ = copy.copy(shared[0]), shared[1]
+    run = copy.copy(shared[0])
     silent = {step: replace(getattr(run.config, step), alpha=0.0) for step in ("task", "qat")}
     run.config = replace(run.config, task=silent["task"])
     assert _task_inputs(run, run.config.task).answered > 0, "int8 training listens"
