@@ -38,6 +38,15 @@ def bind(config: RunConfig, folder: Path) -> None:
     write_text(mark, json.dumps({"digest": digest, "config": document}, indent=2, ensure_ascii=False) + "\n")
 
 
+def held_config(folder: Path) -> RunConfig | None:
+    """Return the configuration that `folder` belongs to, None if it is no run folder.
+
+    Raises `RefusedError`: `train.folder` if that is damaged, `train.config` if this program cannot read it.
+    """
+    held = _held(folder / CONFIG_FILE)
+    return from_document(held["config"], f"{folder.name}/{CONFIG_FILE}") if held else None
+
+
 def changed_keys(old: Mapping[str, Any], new: Mapping[str, Any]) -> set[str]:
     """Return the dotted keys at which two configurations differ; a list is one value."""
     found: set[str] = set()

@@ -84,6 +84,9 @@ def base_card(config: RunConfig, facts: Facts) -> dict[str, Any]:
 
 
 def _initialisation(config: RunConfig, found: Mapping[str, Any]) -> str:
+    if "weights_of_an_earlier_run" in found:
+        began = _initialisation(config, {k: v for k, v in found.items() if k != "weights_of_an_earlier_run"})
+        return f"The student of an earlier run (its configuration: {found['earlier_run']}), trained further. {began}"
     if "weights_of_the_teacher" in found:
         return (
             f"The encoder starts as the fine-tuned teacher's first layers: {found['weights_of_the_teacher']} weights."
@@ -132,8 +135,9 @@ def describe_head(
     }
 
 
-def notice(config: RunConfig, prepared: dict[str, Any]) -> str:
+def notice(config: RunConfig, facts: Facts) -> str:
     """Return NOTICE.md: the texts that were trained on, with licences and digests, and the teacher."""
+    prepared = facts["prepare"]
     rows = [
         f"| {of.title}, {name} | {of.licence} | `{held['digest']}` |"
         for of in config.data.labelled
@@ -158,10 +162,19 @@ The base `{config.base_id}` and its heads were made by this project's own traine
 The dev split chose epochs and weight decays; the golden batches quote rows of it{refitted}. The test split served for
 measuring only.
 
-Teacher: {config.teacher.name}; licence {config.teacher.licence}. Its weights are not part of these files; the
-student's word embeddings began as a projection of the teacher's.
+Teacher: {config.teacher.name}; licence {config.teacher.licence}. {_inherited(facts["distil-general"])}
 The vocabulary is that of bert-base-chinese (Apache-2.0).
 """
+
+
+def _inherited(found: Mapping[str, Any]) -> str:
+    """Say which weights of others the released ones began as: whose licence they may carry."""
+    if "weights_of_the_teacher" in found:
+        return "The student began as its first\nlayers, so these files hold what became of those weights."
+    began = "the student's word embeddings began as a projection of the teacher's."
+    if "weights_of_a_checkpoint" in found:
+        began = "the student began as a checkpoint\nthat was given, so they hold what became of its weights."
+    return f"Its weights are not part of these files;\n{began}"
 
 
 def _data(config: RunConfig, prepared: dict[str, Any]) -> dict[str, Any]:

@@ -23,6 +23,7 @@ from headway_trainer.data.corpora import Lines, read_lines
 from headway_trainer.data.examples import Examples, drawn
 from headway_trainer.data.mixing import Mixture, Scored
 from headway_trainer.data.sets import LabelledSet, read_sets
+from headway_trainer.earlier import Earlier
 from headway_trainer.files import write_text
 from headway_trainer.gate import DeviceReport, Waiver
 from headway_trainer.learning import checkpoint
@@ -41,6 +42,7 @@ class Places:
     `corpora` holds the unlabelled files, `data` the labelled ones if they are not beside the configuration. `waivers`
     are the gate's lines that the person who started the run accepts as they are, `report` what a phone measured.
     `student` is a checkpoint that the student begins as, a folder or hub id; without it, it begins with fresh weights.
+    `after` is the folder of an earlier run, whose student is trained further.
     """
 
     config_folder: Path
@@ -52,6 +54,7 @@ class Places:
     report: DeviceReport | None = None
     data: Path | None = None
     student: str | None = None
+    after: Path | None = None
 
 
 class Run:
@@ -219,6 +222,11 @@ class Run:
         teacher.load_state_dict(state["model"])
         return teacher
 
+    @cached_property
+    def earlier(self) -> Earlier | None:
+        """The run that this one goes on after, if any. Raises `RefusedError` (`train.folder`, `train.after`)."""
+        return Earlier.read(self.places.after, self.config) if self.places.after else None
+
     @property
     def student_seed(self) -> int:
         """What draws the student's first weights and its batches."""
@@ -231,19 +239,27 @@ class Run:
         tokenizer = self.tokenizer
         return Student(self.config.student, self.classes, len(tokenizer.tokens), tokenizer.pad_id).to(device())
 
-    def started(self, student: Student, teacher: Callable[[], Teacher]) -> int:
-        """Give a student what it begins as, the teacher or a checkpoint, if anything; return how many weights it took.
+    def started(self, student: Student, teacher: Callable[[], Teacher]) -> dict[str, Any]:
+        """Give a student what it begins as: an earlier run's, the teacher or a checkpoint, if anything.
 
-        Raises `RefusedError` (`train.student`).
+        Returns how many weights it took, by where from, for the facts; nothing if it stays as it is.
+        Raises `RefusedError` (`train.student`, `train.after`).
         """
+        if self.places.student is not None and (self.earlier or self.config.student.begins_as == "teacher"):
+            other = "an earlier run's" if self.earlier else "the teacher"
+            raise RefusedError(
+                "train.student",
+                f"The student is to begin as {other} and as a checkpoint.",
+                hint='Leave out --student, or --after and begins_as = "teacher" in [student].',
+            )
+        if self.earlier:
+            held = self.earlier.student(self.tokenizer.digest)
+            student.load_state_dict(held)
+            taken = sum(value.numel() for value in held.values())
+            return {"weights_of_an_earlier_run": taken, **self.earlier.start_facts()}
         if self.config.student.begins_as == "teacher":
-            if self.places.student is not None:
-                raise RefusedError(
-                    "train.student",
-                    "The student is to begin as the teacher and as a checkpoint.",
-                    hint='Leave out --student, or take begins_as = "fresh" in [student].',
-                )
-            return start_as(student, teacher().encoder)
+            return {"weights_of_the_teacher": start_as(student, teacher().encoder)}
         if self.places.student is None:
-            return 0
-        return start_from(student, self.places.student, len(self.source_tokenizer.tokens), self.kept_tokens)
+            return {}
+        tokens = len(self.source_tokenizer.tokens)
+        return {"weights_of_a_checkpoint": start_from(student, self.places.student, tokens, self.kept_tokens)}

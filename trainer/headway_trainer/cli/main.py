@@ -55,6 +55,9 @@ def train(
         str | None,
         typer.Option(help="Folder or hub id of a MobileBERT or BERT that the student begins as; none: fresh weights."),
     ] = None,
+    after: Annotated[
+        Path | None, typer.Option(help="Folder of an earlier run whose student is trained further.", file_okay=False)
+    ] = None,
     corpora: Annotated[Path | None, typer.Option(help="Folder of the unlabelled corpora.")] = None,
     data: Annotated[Path | None, typer.Option(help="Folder of the labelled files, if not the configuration's.")] = None,
     steps: Annotated[
@@ -87,7 +90,9 @@ def train(
     from headway_trainer.pipeline import run_steps
     from headway_trainer.run import Places, Run
 
-    places = Places(config.resolve().parent, run_folder, teacher, corpora, threads, waivers, report, data, student)
+    places = Places(
+        config.resolve().parent, run_folder, teacher, corpora, threads, waivers, report, data, student, after
+    )
     try:
         facts = run_steps(Run(read_config(config), places), chosen)
     except KeyboardInterrupt:

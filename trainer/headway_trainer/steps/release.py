@@ -184,7 +184,7 @@ def cards(run: Run) -> dict[str, Any]:
     for of in run.sets:
         for config in run.config.heads_of(of.name):
             write_card(_head_folder(run, config.name), card_texts.head_card(run.config, of.config, config, facts))
-    (_release(run) / "NOTICE.md").write_text(card_texts.notice(run.config, facts["prepare"]), encoding="utf-8")
+    (_release(run) / "NOTICE.md").write_text(card_texts.notice(run.config, facts), encoding="utf-8")
     return {"files": sum(path.is_file() for path in _release(run).rglob("*"))}
 
 

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from functools import partial
 from itertools import chain
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -17,12 +18,11 @@ from headway_trainer.data.counts import counts
 from headway_trainer.data.examples import UNLABELLED, Examples, drawn, joined, pieces
 from headway_trainer.data.sets import SPLITS, LabelledSet, by_set
 from headway_trainer.evaluate import accuracy
-from headway_trainer.learning import checkpoint, qat
+from headway_trainer.learning import checkpoint, distributed, qat
 from headway_trainer.learning.answers import Answers, ask
 from headway_trainer.learning.cloze import Cloze
 from headway_trainer.learning.distil_general import GeneralInputs, distil_general
 from headway_trainer.learning.distil_task import TaskConfig, TaskInputs, correct, distil_task
-from headway_trainer.learning.distributed import device
 from headway_trainer.learning.finetune import correct as teacher_correct
 from headway_trainer.learning.finetune import finetune
 from headway_trainer.learning.finetune import logits as teacher_logits
@@ -40,7 +40,10 @@ def prepare(run: Run) -> dict[str, Any]:
     run.check_teacher()
     run.started(run.new_student(), run.new_teacher)
     unlabelled = {lines.name: {"digest": lines.digest, "lines": len(lines.texts)} for lines in run.unlabelled}
-    return {**by_set(run.sets, partial(_counted, run)), "unlabelled": unlabelled, "tokenizer": run.tokenizer.digest}
+    labelled = by_set(run.sets, partial(_counted, run))
+    if run.earlier:
+        run.earlier.check_measured(labelled)
+    return {**labelled, "unlabelled": unlabelled, "tokenizer": run.tokenizer.digest}
 
 
 def _counted(run: Run, of: LabelledSet) -> dict[str, Any]:
@@ -53,18 +56,31 @@ def _counted(run: Run, of: LabelledSet) -> dict[str, Any]:
 
 
 def teacher(run: Run) -> dict[str, Any]:
-    """Fine-tune the teacher."""
+    """Fine-tune the teacher, or take that of the run which this one goes on after."""
     tutor = run.new_teacher()
     path = run.folder("teacher") / "model.pt"
-    special = (run.tokenizer.pad_id, run.mask_id)
-    config = run.config.teacher.finetune
-    mixture = run.mixture(run.scored("train"))
-    facts = finetune(tutor, mixture, run.scored("dev"), config, run.config.seed, special, path)
+    facts = _taken_over(run, tutor, path) if run.earlier else _tuned(run, tutor, path)
 
     def score(rows: LabelledSet) -> dict[str, Any]:
         return teacher_correct(tutor, run.examples(rows, "test"), run.tokenizer.pad_id, rows.span).to_json()
 
     return {**facts, "test": by_set(run.taught, score)}
+
+
+def _tuned(run: Run, tutor: Teacher, path: Path) -> dict[str, Any]:
+    special = (run.tokenizer.pad_id, run.mask_id)
+    mixture = run.mixture(run.scored("train"))
+    return finetune(tutor, mixture, run.scored("dev"), run.config.teacher.finetune, run.config.seed, special, path)
+
+
+def _taken_over(run: Run, tutor: Teacher, path: Path) -> dict[str, Any]:
+    """Take the earlier run's teacher, and dev scores and curve of how it was made; test is measured here."""
+    assert run.earlier is not None, "only then there is one to take over"
+    weights = run.earlier.teacher()
+    tutor.load_state_dict(weights)
+    checkpoint.save(path, {"model": weights})
+    distributed.wait()
+    return {**run.earlier.teacher_facts(), "taken_over": True}
 
 
 def second_opinion(run: Run) -> dict[str, Any]:
@@ -89,13 +105,12 @@ def second_opinion(run: Run) -> dict[str, Any]:
 
 
 def general(run: Run) -> dict[str, Any]:
-    """Start the student from its checkpoint or the teacher's embeddings, and distil on unlabelled text."""
+    """Start the student (`Run.started`, else from the teacher's embeddings), and distil on unlabelled text."""
     student = run.new_student()
     tutor = run.tuned_teacher()
     ids = _general_ids(run)
     taken = run.started(student, lambda: tutor)
-    begun = "weights_of_the_teacher" if run.config.student.begins_as == "teacher" else "weights_of_a_checkpoint"
-    first = {begun: taken} if taken else {"embedding_variance_kept": _embedded(run, student, tutor, ids)}
+    first = taken or {"embedding_variance_kept": _embedded(run, student, tutor, ids)}
     path, config = run.folder("distil-general") / "model.pt", run.config.general
     dev = [list(row) for rows in run.taught for row in run.examples(rows, "dev").ids]
     cloze = Cloze.of(run.tokenizer, run.mask_id, config.masked)
@@ -150,7 +165,7 @@ def load_pair(run: Run, step: str) -> tuple[Student, Matching]:
     student = run.new_student()
     geometry, shape = run.config.student, run.new_teacher().encoder.config
     matching = Matching(points(geometry.layers, shape.num_hidden_layers), geometry.hidden, int(shape.hidden_size))
-    matching.to(device())
+    matching.to(distributed.device())
     if step == "qat":
         qat.attach(student)
     state = checkpoint.load(run.folder(step) / "model.pt")

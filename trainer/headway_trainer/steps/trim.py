@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Sequence
 from typing import Any
 
+from headway.contract.errors import RefusedError
 from headway.contract.tokenizer import Tokenizer
 from headway_trainer.data.corpora import segments
 from headway_trainer.data.sets import SPLITS, LabelledSet, by_set
@@ -15,11 +16,14 @@ from headway_trainer.trim import kept
 
 
 def trimmed(run: Run) -> dict[str, Any]:
-    """Write the trimmed vocabulary; without `[trim]` the whole one is used and nothing is written."""
+    """Write the trimmed vocabulary; without `[trim]` the whole one is used and nothing is written.
+
+    A run that goes on after another keeps that one's: its student knows those words in those places.
+    """
     config, source = run.config.trim, run.source_tokenizer
     if not config.min_count:
         return {"tokens": len(source.tokens), "kept": len(source.tokens)}
-    ids = kept(source.tokens, _counts(run, source), config)
+    ids = _of_the_earlier(run, source) if run.earlier else kept(source.tokens, _counts(run, source), config)
     tokens = [source.tokens[index] for index in ids]
     write_text(run.trimmed_vocabulary, "".join(f"{token}\n" for token in tokens))
     after = Tokenizer.from_vocab(run.trimmed_vocabulary)
@@ -35,6 +39,20 @@ def trimmed(run: Run) -> dict[str, Any]:
         "tokenizer": after.digest,
         "unknown": by_set(run.sets, told),
     }
+
+
+def _of_the_earlier(run: Run, source: Tokenizer) -> list[int]:
+    assert run.earlier is not None, "only then there is one to keep"
+    places = {token: index for index, token in enumerate(source.tokens)}
+    tokens = Tokenizer.from_vocab(run.earlier.vocabulary).tokens
+    unknown = next((token for token in tokens if token not in places), None)
+    if unknown is not None:
+        raise RefusedError(
+            "train.after",
+            f"The earlier run knows the word {unknown!r}, which data.vocabulary does not hold.",
+            hint="Give the vocabulary that the earlier run was trimmed from.",
+        )
+    return [places[token] for token in tokens]
 
 
 def _counts(run: Run, source: Tokenizer) -> Sequence[int]:
