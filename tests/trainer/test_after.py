@@ -10,12 +10,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from typer.testing import CliRunner
 
 torch = pytest.importorskip("torch", reason="training needs the extra trainer")
 pytest.importorskip("transformers", reason="training needs the extra trainer")
 pytest.importorskip("coremltools", reason="exporting needs the extra sim")
 
 from headway.contract.errors import RefusedError
+from headway_trainer.cli import app
 from headway_trainer.config import from_document, read_config
 from headway_trainer.earlier import differences
 from headway_trainer.learning import checkpoint
@@ -94,9 +96,9 @@ def test_what_is_no_earlier_run_is_refused_before_anything_is_trained(
         (tmp_path / "empty", "train.folder", "empty is no run folder"),
     ):
         with pytest.raises(RefusedError, match=said) as caught:
-            run_steps(run_of(workshop, tmp_path / "run", after))
+            run_of(workshop, tmp_path / "run", after)
         assert caught.value.code == code
-    assert not (tmp_path / "run/trim/vocab.txt").exists()
+    assert not (tmp_path / "run").exists()
 
 
 def test_another_vocabulary_is_refused(workshop: Any, first: Path, tmp_path: Path) -> None:
@@ -107,6 +109,24 @@ def test_another_vocabulary_is_refused(workshop: Any, first: Path, tmp_path: Pat
         with pytest.raises(RefusedError, match=said) as caught:
             run_steps(run_of(workshop, tmp_path / f"run{len(tokens)}", other), ["trim", "prepare"])
         assert caught.value.code == "train.after"
+
+
+def test_the_command_line_takes_an_earlier_run(workshop: Any, first: Path, tmp_path: Path) -> None:
+    command = [
+        str(first.with_suffix(".toml")),
+        "--data",
+        str(workshop.config.parent),
+        "--corpora",
+        str(workshop.corpora),
+    ]
+    command += ["--teacher", str(workshop.teacher), "--run", str(tmp_path / "run"), "--after"]
+    shutil.copy(workshop.config.parent / "vocab.txt", first.parent)
+    result = CliRunner().invoke(app, [*command, str(first), "--steps", "trim,prepare,teacher"])
+    assert result.exit_code == 0, result.output
+    assert json.loads((tmp_path / "run/teacher/facts.json").read_text("utf-8"))["taken_over"] is True
+    refused = CliRunner().invoke(app, [*command, str(tmp_path), "--resume"]).exception
+    assert isinstance(refused, RefusedError)
+    assert refused.code == "train.folder"
 
 
 @pytest.mark.parametrize("split", ["dev", "test"])

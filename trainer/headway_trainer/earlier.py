@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
@@ -19,23 +19,11 @@ from headway.contract.errors import RefusedError
 from headway_trainer.binding import held_config
 from headway_trainer.config import RunConfig
 from headway_trainer.learning import checkpoint
+from headway_trainer.models.student import StudentConfig
 from headway_trainer.order import CONFIG_FILE
 
-_GEOMETRY = (
-    "layers",
-    "hidden",
-    "bottleneck",
-    "embedding",
-    "intermediate",
-    "heads",
-    "feedforwards",
-    "normalisation",
-    "activation",
-    "pooling",
-    "max_length",
-    "feature_layer",
-)
-
+_FREE = frozenset({"dropout", "begins_as", "seed"})
+"""What may change about a student that has learnt already."""
 
 _STARTS = ("weights_of_the_teacher", "weights_of_a_checkpoint", "embedding_variance_kept")
 
@@ -45,7 +33,6 @@ class Earlier:
     """A run folder whose student another run trains further."""
 
     folder: Path
-    config: RunConfig
 
     @classmethod
     def read(cls, folder: Path, config: RunConfig) -> Earlier:
@@ -63,7 +50,7 @@ class Earlier:
         for step in ("prepare", "teacher", "distil-general", "distil-task"):
             if not (folder / step / "facts.json").exists():
                 raise _refused(folder, f"its step {step} is not done")
-        return cls(folder, found)
+        return cls(folder)
 
     @property
     def vocabulary(self) -> Path:
@@ -118,11 +105,12 @@ class Earlier:
 
 def differences(earlier: RunConfig, config: RunConfig) -> list[str]:
     """Return what must be equal for one run to go on after the other and is not, by key. Pure."""
+    shape = [entry.name for entry in fields(StudentConfig) if entry.name not in _FREE]
     pairs: Mapping[str, tuple[Any, Any]] = {
         "data.sets (names and labels of the taught ones)": (_columns(earlier), _columns(config)),
         "teacher.layers": (earlier.teacher.layers, config.teacher.layers),
         "trim (on or off)": (bool(earlier.trim.min_count), bool(config.trim.min_count)),
-        **{f"student.{key}": (getattr(earlier.student, key), getattr(config.student, key)) for key in _GEOMETRY},
+        **{f"student.{key}": (getattr(earlier.student, key), getattr(config.student, key)) for key in shape},
     }
     return [key for key, (one, other) in pairs.items() if one != other]
 

@@ -63,9 +63,11 @@ class Run:
     def __init__(self, config: RunConfig, places: Places) -> None:
         """Bind the folder, if this is the first of several processes, which alone writes.
 
-        Raises `RefusedError` (`train.folder`) if the folder belongs to another configuration.
+        Raises `RefusedError`: `train.folder` if the folder belongs to another configuration, `train.after` if the run
+        cannot go on after `places.after`.
         """
         self.config, self.places = config, places
+        self.earlier = Earlier.read(places.after, config) if places.after else None
         self._examples: dict[tuple[str, str], Examples] = {}
         if rank() == 0:
             bind(config, places.run_folder)
@@ -221,11 +223,6 @@ class Run:
         assert state is not None, "a step that is done has left its model"
         teacher.load_state_dict(state["model"])
         return teacher
-
-    @cached_property
-    def earlier(self) -> Earlier | None:
-        """The run that this one goes on after, if any. Raises `RefusedError` (`train.folder`, `train.after`)."""
-        return Earlier.read(self.places.after, self.config) if self.places.after else None
 
     @property
     def student_seed(self) -> int:

@@ -37,6 +37,9 @@ def ablate(
         str | None,
         typer.Option(help="Folder or hub id of a MobileBERT or BERT that the student begins as; none: fresh weights."),
     ] = None,
+    after: Annotated[
+        Path | None, typer.Option(help="Folder of the earlier run that the run goes on after, if any.", file_okay=False)
+    ] = None,
     corpora: Annotated[Path | None, typer.Option(help="Folder of the unlabelled corpora.")] = None,
     data: Annotated[Path | None, typer.Option(help="Folder of the labelled files, if not the configuration's.")] = None,
     by: Annotated[
@@ -66,7 +69,8 @@ def ablate(
 
     held = read_config(config)
     wanted = chosen(held, variant or (), read_variants(variants) if variants else {}, UNTIL[by.value])
-    places = Places(config.resolve().parent, run_folder, teacher, corpora, threads, data=data, student=student)
+    parent = config.resolve().parent
+    places = Places(parent, run_folder, teacher, corpora, threads, data=data, student=student, after=after)
     try:
         made = Study(held, places, wanted, asked, by.value).run()
     except KeyboardInterrupt:
