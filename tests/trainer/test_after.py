@@ -73,6 +73,7 @@ def test_vocabulary_and_teacher_stay_and_the_student_learns_on(workshop: Any, fi
     assert own
     assert all(torch.equal(began[name], ended[name]) for name in own)
     assert not all(torch.equal(weights(tmp_path / "run", "distil-task")[name], ended[name]) for name in own)
+    assert facts["distil-general"]["texts"] == 0, "nothing is taught from them, so none was read"
     assert facts["distil-general"]["weights_of_an_earlier_run"] == sum(ended[name].numel() for name in own)
 
 

@@ -25,7 +25,7 @@ from headway_trainer.learning.answers import ask
 from headway_trainer.learning.distil_task import TaskConfig, label_loss, soft_loss
 from headway_trainer.pipeline import run_steps
 from headway_trainer.run import Places, Run
-from headway_trainer.steps.train import _task_inputs
+from headway_trainer.steps.train import task_inputs
 
 from .conftest import CONFIG
 
@@ -148,9 +148,9 @@ def test_a_teacher_that_nobody_listens_to_is_not_asked(shared: tuple[Run, dict[s
     run = copy.copy(shared[0])
     silent = {step: replace(getattr(run.config, step), alpha=0.0) for step in ("task", "qat")}
     run.config = replace(run.config, task=silent["task"])
-    assert _task_inputs(run, run.config.task).answered > 0, "int8 training listens"
+    assert task_inputs(run, run.config.task).answered > 0, "int8 training listens"
     run.config = replace(run.config, **silent)
-    assert _task_inputs(run, run.config.task).answered == 0
+    assert task_inputs(run, run.config.task).answered == 0
     nothing = ask(run.tuned_teacher(), [[2, 5, 3]] * 4, 0, 1, 1, False, asked=[])
     assert bool(nothing.logits.isnan().all())
 

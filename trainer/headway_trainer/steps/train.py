@@ -108,8 +108,9 @@ def general(run: Run) -> dict[str, Any]:
     """Start the student (`Run.started`, else from the teacher's embeddings), and distil on unlabelled text."""
     student = run.new_student()
     tutor = run.tuned_teacher()
-    ids = _general_ids(run)
     taken = run.started(student, lambda: tutor)
+    # Only what is taught and, where nothing was taken, how often a word is used depend on the texts.
+    ids = _general_ids(run) if run.config.general.steps or not taken else []
     first = taken or {"embedding_variance_kept": _embedded(run, student, tutor, ids)}
     path, config = run.folder("distil-general") / "model.pt", run.config.general
     dev = [list(row) for rows in run.taught for row in run.examples(rows, "dev").ids]
@@ -137,7 +138,7 @@ def task(run: Run) -> dict[str, Any]:
     """Distil the task: teacher's answers, labels, states and attention."""
     run.needed("distil-general")
     pair = load_pair(run, "distil-general")
-    inputs = _task_inputs(run, run.config.task)
+    inputs = task_inputs(run, run.config.task)
     path = run.folder("distil-task") / "model.pt"
     facts = distil_task(pair[0], pair[1], inputs, run.config.task, run.student_seed, path, "distil-task")
     read = {"rows": len(inputs.train.rows.ids), "answered": inputs.answered}
@@ -153,7 +154,7 @@ def quantise(run: Run) -> dict[str, Any]:
     student, matching = load_pair(run, "distil-task")
     count = qat.attach(student)
     after = _student_scores(run, student, ("dev",) if run.config.qat.epochs else SPLITS[1:])
-    inputs = _task_inputs(run, run.config.qat)
+    inputs = task_inputs(run, run.config.qat)
     path = run.folder("qat") / "model.pt"
     facts = distil_task(student, matching, inputs, run.config.qat, run.student_seed + 1, path, "qat")
     scores = _student_scores(run, student) if run.config.qat.epochs else after
@@ -174,7 +175,7 @@ def load_pair(run: Run, step: str) -> tuple[Student, Matching]:
     return student, matching
 
 
-def _task_inputs(run: Run, config: TaskConfig) -> TaskInputs:
+def task_inputs(run: Run, config: TaskConfig) -> TaskInputs:
     """Rows of every taught set, labelled ones first, then pieces of them and its share of unlabelled texts."""
     taught, extra = run.taught, run.config.pieces
     texts = _unlabelled_examples(run, extra.unlabelled).ids
