@@ -113,14 +113,9 @@ def test_another_vocabulary_is_refused(workshop: Any, first: Path, tmp_path: Pat
 
 
 def test_the_command_line_takes_an_earlier_run(workshop: Any, first: Path, tmp_path: Path) -> None:
-    command = [
-        str(first.with_suffix(".toml")),
-        "--data",
-        str(workshop.config.parent),
-        "--corpora",
-        str(workshop.corpora),
-    ]
-    command += ["--teacher", str(workshop.teacher), "--run", str(tmp_path / "run"), "--after"]
+    command = [str(first.with_suffix(".toml")), "--data", str(workshop.config.parent)]
+    command += ["--corpora", str(workshop.corpora), "--teacher", str(workshop.teacher)]
+    command += ["--run", str(tmp_path / "run"), "--after"]
     shutil.copy(workshop.config.parent / "vocab.txt", first.parent)
     result = CliRunner().invoke(app, [*command, str(first), "--steps", "trim,prepare,teacher"])
     assert result.exit_code == 0, result.output

@@ -73,7 +73,8 @@ class Earlier:
 
     def teacher_facts(self) -> dict[str, Any]:
         """Return how the teacher was made: its dev score after each round, the best, the curve of its loss."""
-        return {name: self._facts("teacher")[name] for name in ("scores", "best", "curve")}
+        facts = self._facts("teacher")
+        return {name: facts[name] for name in ("scores", "best", "curve")}
 
     def student(self, tokenizer: str) -> dict[str, Tensor]:
         """Return the weights of the student before the int8 grid, classifier included, by name.
