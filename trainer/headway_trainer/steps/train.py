@@ -17,6 +17,7 @@ from headway_trainer.data.corpora import segments
 from headway_trainer.data.counts import counts
 from headway_trainer.data.examples import UNLABELLED, Examples, drawn, joined, pieces
 from headway_trainer.data.sets import SPLITS, LabelledSet, by_set
+from headway_trainer.earlier import Earlier
 from headway_trainer.evaluate import accuracy
 from headway_trainer.learning import checkpoint, distributed, qat
 from headway_trainer.learning.answers import Answers, ask
@@ -59,7 +60,7 @@ def teacher(run: Run) -> dict[str, Any]:
     """Fine-tune the teacher, or take that of the run which this one goes on after."""
     tutor = run.new_teacher()
     path = run.folder("teacher") / "model.pt"
-    facts = _taken_over(run, tutor, path) if run.earlier else _tuned(run, tutor, path)
+    facts = _taken_over(run.earlier, tutor, path) if run.earlier else _tuned(run, tutor, path)
 
     def score(rows: LabelledSet) -> dict[str, Any]:
         return teacher_correct(tutor, run.examples(rows, "test"), run.tokenizer.pad_id, rows.span).to_json()
@@ -73,14 +74,13 @@ def _tuned(run: Run, tutor: Teacher, path: Path) -> dict[str, Any]:
     return finetune(tutor, mixture, run.scored("dev"), run.config.teacher.finetune, run.config.seed, special, path)
 
 
-def _taken_over(run: Run, tutor: Teacher, path: Path) -> dict[str, Any]:
+def _taken_over(earlier: Earlier, tutor: Teacher, path: Path) -> dict[str, Any]:
     """Take the earlier run's teacher, and dev scores and curve of how it was made; test is measured here."""
-    assert run.earlier is not None, "only then there is one to take over"
-    weights = run.earlier.teacher()
+    weights = earlier.teacher()
     tutor.load_state_dict(weights)
     checkpoint.save(path, {"model": weights})
     distributed.wait()
-    return {**run.earlier.teacher_facts(), "taken_over": True}
+    return {**earlier.teacher_facts(), "taken_over": True}
 
 
 def second_opinion(run: Run) -> dict[str, Any]:

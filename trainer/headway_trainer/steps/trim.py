@@ -10,6 +10,7 @@ from headway.contract.errors import RefusedError
 from headway.contract.tokenizer import Tokenizer
 from headway_trainer.data.corpora import segments
 from headway_trainer.data.sets import SPLITS, LabelledSet, by_set
+from headway_trainer.earlier import Earlier
 from headway_trainer.files import write_text
 from headway_trainer.run import Run
 from headway_trainer.trim import kept
@@ -20,11 +21,10 @@ def trimmed(run: Run) -> dict[str, Any]:
 
     A run that goes on after another keeps that one's: its student knows those words in those places.
     """
-    config, source = run.config.trim, run.source_tokenizer
-    if not config.min_count:
+    source = run.source_tokenizer
+    if not run.config.trim.min_count:
         return {"tokens": len(source.tokens), "kept": len(source.tokens)}
-    ids = _of_the_earlier(run, source) if run.earlier else kept(source.tokens, _counts(run, source), config)
-    tokens = [source.tokens[index] for index in ids]
+    tokens = _of_the_earlier(run.earlier, source) if run.earlier else _used(run, source)
     write_text(run.trimmed_vocabulary, "".join(f"{token}\n" for token in tokens))
     after = Tokenizer.from_vocab(run.trimmed_vocabulary)
 
@@ -34,25 +34,27 @@ def trimmed(run: Run) -> dict[str, Any]:
     row_bytes = run.config.student.embedding + 5
     return {
         "tokens": len(source.tokens),
-        "kept": len(ids),
-        "bytes_saved": (len(source.tokens) - len(ids)) * row_bytes,
+        "kept": len(tokens),
+        "bytes_saved": (len(source.tokens) - len(tokens)) * row_bytes,
         "tokenizer": after.digest,
         "unknown": by_set(run.sets, told),
     }
 
 
-def _of_the_earlier(run: Run, source: Tokenizer) -> list[int]:
-    assert run.earlier is not None, "only then there is one to keep"
-    places = {token: index for index, token in enumerate(source.tokens)}
-    tokens = Tokenizer.from_vocab(run.earlier.vocabulary).tokens
-    unknown = next((token for token in tokens if token not in places), None)
+def _used(run: Run, source: Tokenizer) -> Sequence[str]:
+    return [source.tokens[index] for index in kept(source.tokens, _counts(run, source), run.config.trim)]
+
+
+def _of_the_earlier(earlier: Earlier, source: Tokenizer) -> Sequence[str]:
+    tokens, known = Tokenizer.from_vocab(earlier.vocabulary).tokens, set(source.tokens)
+    unknown = next((token for token in tokens if token not in known), None)
     if unknown is not None:
         raise RefusedError(
             "train.after",
             f"The earlier run knows the word {unknown!r}, which data.vocabulary does not hold.",
             hint="Give the vocabulary that the earlier run was trimmed from.",
         )
-    return [places[token] for token in tokens]
+    return tokens
 
 
 def _counts(run: Run, source: Tokenizer) -> Sequence[int]:
