@@ -122,3 +122,17 @@ def workshop(tmp_path_factory: pytest.TempPathFactory) -> Workshop:
     )
     transformers.BertModel(shape, add_pooling_layer=False).save_pretrained(folder / "teacher")
     return Workshop(folder / "run.toml", folder / "teacher", folder)
+
+
+@pytest.fixture(scope="session")
+def trained(workshop: Workshop, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A run that is done up to its export: to be copied, not gone on with."""
+    from headway_trainer.config import read_config
+    from headway_trainer.order import ORDER
+    from headway_trainer.pipeline import run_steps
+    from headway_trainer.run import Places, Run
+
+    folder = tmp_path_factory.mktemp("trained") / "run"
+    places = Places(workshop.config.parent, folder, str(workshop.teacher), workshop.corpora)
+    run_steps(Run(read_config(workshop.config), places), ORDER[: ORDER.index("export-base")])
+    return folder

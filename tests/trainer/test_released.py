@@ -29,14 +29,6 @@ from headway_trainer.run import Places, Run
 RELEASING = ORDER[ORDER.index("export-base") :]
 
 
-@pytest.fixture(scope="module")
-def trained(workshop: Any, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("trained") / "run"
-    places = Places(workshop.config.parent, folder, str(workshop.teacher), workshop.corpora)
-    run_steps(Run(read_config(workshop.config), places), ORDER[: ORDER.index("export-base")])
-    return folder
-
-
 def released(
     workshop: Any, trained: Path, folder: Path, extra: str, steps: Sequence[str] = RELEASING
 ) -> dict[str, dict[str, Any]]:

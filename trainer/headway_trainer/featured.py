@@ -2,6 +2,7 @@
 
 Batches are shared out among threads and each operation keeps to one of them: a base this small has more to gain from
 two batches at a time than from an operation on two cores, and the features do not depend on how many threads there are.
+A text goes through the shortest package that holds it, where there are several of the same weights.
 """
 
 from __future__ import annotations
@@ -9,7 +10,7 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from itertools import islice
+from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,24 +24,47 @@ Float32 = NDArray[np.float32]
 ALONE = ProgramOptions(threads=1)
 """How a base is compiled that `featured` runs."""
 
+READ_ONCE = replace(ALONE, use_cache=False)
+"""The same for a package that is soon gone again."""
+
 _BATCH = 32
 
 
-def featured(source: Features, texts: Mapping[str, Sequence[str]], threads: int = 0) -> dict[str, Float32]:
-    """Return the features float32 [n, D] of every named list of texts, on so many threads (0: one per core)."""
-    batches = {name: [rows[i : i + _BATCH] for i in range(0, len(rows), _BATCH)] for name, rows in texts.items()}
-    progress = Progress("features by our runtime", sum(map(len, batches.values())))
-    found: dict[str, Float32] = {}
+def featured(
+    source: Features, texts: Mapping[str, Sequence[str]], threads: int = 0, shorter: Sequence[Features] = ()
+) -> dict[str, Float32]:
+    """Return the features float32 [n, D] of every named list of texts, on so many threads (0: one per core).
+
+    `shorter` are packages of the source's weights that read fewer tokens; each takes the texts that fit it.
+    """
+    readers = [*sorted(shorter, key=lambda reader: reader.length), source]
+    jobs = [
+        (name, reader, held[start : start + _BATCH])
+        for name, rows in texts.items()
+        for reader, held in _dealt(readers, rows)
+        for start in range(0, len(held), _BATCH)
+    ]
+    found: dict[str, Float32] = {
+        name: np.empty((len(rows), source.dimension), np.float32) for name, rows in texts.items()
+    }
+    progress = Progress("features by our runtime", len(jobs))
     pool = ThreadPoolExecutor(threads or os.cpu_count())
     try:
-        made = pool.map(source.of, (rows for of in batches.values() for rows in of))
-        for name, rows in batches.items():
-            parts: list[Float32] = [np.empty((0, source.dimension), np.float32)]
-            for part in islice(made, len(rows)):
-                parts.append(part)
-                progress.advance(None, len(part) * source.length)
-            found[name] = np.concatenate(parts)
+        made = pool.map(lambda job: job[1].of([texts[job[0]][row] for row in job[2]]), jobs)
+        for (name, reader, rows), part in zip(jobs, made, strict=True):
+            found[name][rows] = part
+            progress.advance(None, len(part) * reader.length)
     finally:
         # Whoever stops it does not wait for the batches that have not begun.
         pool.shutdown(cancel_futures=True)
     return found
+
+
+def _dealt(readers: Sequence[Features], texts: Sequence[str]) -> list[tuple[Features, list[int]]]:
+    """Return which rows each package reads, the packages being in order of length."""
+    longest = readers[-1]
+    if len(readers) == 1:
+        return [(longest, list(range(len(texts))))]
+    tokens = [len(longest.tokenizer.ids(text, longest.length)) for text in texts]
+    places = np.searchsorted([reader.length for reader in readers], tokens)
+    return [(reader, np.flatnonzero(places == place).tolist()) for place, reader in enumerate(readers)]

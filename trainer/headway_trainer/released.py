@@ -18,14 +18,16 @@ from headway_trainer.export.compressed import FloatProgram
 from headway_trainer.models.lexicon import Lexicon
 from headway_trainer.models.student import Student
 from headway_trainer.run import Run
+from headway_trainer.shorter import Write
 from headway_trainer.steps.compress import harm_json, harm_of
 
 
 @dataclass(frozen=True, slots=True)
 class Package:
-    """What is told of the package, and where it has palettes the student and lexicon that hold its weights."""
+    """What is told of a package, how its program is written for shorter texts, who else holds its palettes."""
 
     facts: dict[str, Any]
+    shorter: Write
     student: Student | None = None
     lexicon: Lexicon | None = None
 
@@ -39,7 +41,10 @@ def write_package(run: Run, student: Student, lexicon: Lexicon | None, to: Path)
     if config.release == "8":
         made = export_base(student, to, lexicon, half=run.config.half.release)
         counts: dict[str, Any] = {"int8_matrices_equal_to_qat_in_every_bit": made.quantised}
-        return Package({"size_bytes": made.size_bytes, **counts, "operations": made.operations})
+        return Package(
+            {"size_bytes": made.size_bytes, **counts, "operations": made.operations},
+            lambda length, path: export_base(student, path, lexicon, length=length),
+        )
     program = FloatProgram(student, lexicon)
     harm = harm_of(run, program, to.parent) if config.release == "mixed" else {}
     bits = bits_of(config.release, program.matrices, harm, config.mixed_share)
@@ -55,4 +60,4 @@ def write_package(run: Run, student: Student, lexicon: Lexicon | None, to: Path)
         "operations": made.operations,
         **({"harm": harm_json(harm)} if harm else {}),
     }
-    return Package(facts, *held)
+    return Package(facts, lambda length, path: program.shorter(length).export(bits, path), *held)

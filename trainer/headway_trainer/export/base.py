@@ -50,18 +50,20 @@ class _Program(nn.Module):
         return features.reshape(features.shape[-1])
 
 
-def export_base(student: Student, to: Path, lexicon: Lexicon | None = None, *, half: bool = False) -> ExportedBase:
+def export_base(
+    student: Student, to: Path, lexicon: Lexicon | None = None, *, half: bool = False, length: int | None = None
+) -> ExportedBase:
     """Write `to` (an `.mlpackage`) from a student with latent weights, that is after `qat.detach`.
 
     The values of a lexicon follow the student's features. With `half` the program computes in float16; its inputs and
-    its output stay as they are.
+    its output stay as they are. It reads `length` tokens, the student's own length unless told.
 
     Raises `RefusedError` (`train.parity`) unless every int8 weight of the package, dequantised, equals the QAT weight
     in all bits; in float16, where weights and scales are rounded first, to 3 % of its row's largest.
     """
     if half:
         student, lexicon = student_for_half(student), lexicon_for_half(lexicon) if lexicon else None
-    package = quantised(converted(student.eval(), lexicon, half=half))
+    package = quantised(converted(student.eval(), lexicon, half=half, length=length))
     package.save(str(to))
     found = dequantised(to)
     expected = {name: qat.on_grid(module.weight.detach()).numpy() for name, module in matrices(student, lexicon)}
@@ -82,9 +84,11 @@ def matrices(student: Student, lexicon: Lexicon | None) -> list[tuple[str, Any]]
     return found
 
 
-def converted(student: Student, lexicon: Lexicon | None = None, *, half: bool = False) -> Any:
+def converted(
+    student: Student, lexicon: Lexicon | None = None, *, half: bool = False, length: int | None = None
+) -> Any:
     """Return the program with float weights, computing in float32 or, with `half`, in float16."""
-    length = student.config.max_length
+    length = length or student.config.max_length
     example = torch.zeros((1, length), dtype=torch.int32)
     with warnings.catch_warnings(), torch.no_grad():
         warnings.simplefilter("ignore")

@@ -43,10 +43,13 @@ Float32 = NDArray[np.float32]
 class FloatProgram:
     """A student's program before compression, with its weight matrices by name (float32, latent)."""
 
-    def __init__(self, student: Student, lexicon: Lexicon | None = None) -> None:
-        """Convert a student with latent weights, that is after `qat.detach`, and the lexicon it carries."""
+    def __init__(self, student: Student, lexicon: Lexicon | None = None, length: int | None = None) -> None:
+        """Convert a student with latent weights, that is after `qat.detach`, and the lexicon it carries.
+
+        The program reads `length` tokens, the student's own length unless told.
+        """
         self._student, self._lexicon = student, lexicon
-        self._package = converted(student.eval(), lexicon)
+        self._package = converted(student.eval(), lexicon, length=length)
         self._palettes: dict[tuple[str, int], Palette] = {}
         users = large_constants(self._package)
         held = cto.get_weights_metadata(self._package, weight_threshold=qat.SMALLEST_QUANTISED)
@@ -61,6 +64,12 @@ class FloatProgram:
     def matrices(self) -> list[Matrix]:
         """The matrices that may be compressed."""
         return [Matrix(name, int(value.size), int(value.shape[0])) for name, value in self.weights.items()]
+
+    def shorter(self, length: int) -> FloatProgram:
+        """Return the same weights, with the same palettes, in a program that reads `length` tokens."""
+        found = FloatProgram(self._student, self._lexicon, length)
+        found._palettes = self._palettes
+        return found
 
     def save(self, to: Path) -> None:
         """Write the program with float32 weights."""

@@ -13,6 +13,7 @@ from collections import Counter
 from collections.abc import Mapping
 from dataclasses import asdict, replace
 from functools import partial
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -28,12 +29,13 @@ from headway_trainer.data.golden import choose, encoded
 from headway_trainer.data.sets import SPLITS, LabelledSet, by_set
 from headway_trainer.evaluate import accuracy
 from headway_trainer.export.compressed import FloatProgram, with_matrix
-from headway_trainer.featured import ALONE, featured
+from headway_trainer.featured import READ_ONCE, featured
 from headway_trainer.heads import HeadConfig, Rows, fit_head
 from headway_trainer.learning import qat
 from headway_trainer.parity import agreement, classifier_of, dev_answers, kept_texts, key, parity
 from headway_trainer.progress import Progress
 from headway_trainer.run import Run
+from headway_trainer.shorter import Write, shorter, worthwhile
 from headway_trainer.steps import lexicon as lexicon_step
 from headway_trainer.steps.train import load_pair
 
@@ -53,14 +55,22 @@ def compression(run: Run) -> dict[str, Any]:
     words = lexicon_step.carried(run)
     program, folder = FloatProgram(student, words), run.folder("compress")
     harm = (_known_harm(run) or harm_of(run, program, folder)) if "mixed" in config.plans else {}
+    texts = kept_texts(run)
+    lengths = worthwhile(
+        list(map(len, run.tokenised([*chain.from_iterable(texts.values())]))), run.config.student.max_length
+    )
+    programs = {length: program.shorter(length) for length in lengths}
     plans: dict[str, Any] = {}
     packages: dict[str, Path] = {}
     for plan in config.plans:
         bits = bits_of(plan, program.matrices, harm, config.mixed_share)
         packages[plan] = _fresh(folder / f"{plan}.mlpackage")
         size = program.export(bits, packages[plan]).size_bytes
-        source = Features(packages[plan], run.tokenizer, options=replace(ALONE, use_cache=False))
-        features = featured(source, kept_texts(run), run.places.threads or run.config.threads)
+        features = _of_release(run, plan)
+        if features is None:
+            with shorter(_writing(programs, bits), lengths, run.tokenizer, folder) as parts:
+                source = Features(packages[plan], run.tokenizer, options=READ_ONCE)
+                features = featured(source, texts, run.places.threads or run.config.threads, parts)
         student, lexicon = program.holding(bits)
         plans[plan] = {
             "size_bytes": size,
@@ -73,6 +83,18 @@ def compression(run: Run) -> dict[str, Any]:
     for name, milliseconds in _speeds(run, packages, config).items():
         plans[name]["executor_ms_per_text"] = milliseconds
     return {"plans": plans, "harm": harm_json(harm), "head": run.config.heads[0].name, "lexicon": words is not None}
+
+
+def _of_release(run: Run, plan: str) -> Mapping[str, Float32] | None:
+    """The features that `export-base` kept, if it released this plan."""
+    if plan != run.config.compress.release or run.config.half.release or not run.facts("export-base"):
+        return None
+    with np.load(run.folder("export-base") / "features.npz") as kept:
+        return dict(kept)
+
+
+def _writing(programs: Mapping[int, FloatProgram], bits: Mapping[str, Bits]) -> Write:
+    return lambda length, path: programs[length].export(bits, path)
 
 
 def _known_harm(run: Run) -> dict[tuple[str, Bits], float]:

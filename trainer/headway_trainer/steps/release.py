@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, replace
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -36,6 +37,7 @@ from headway_trainer.parity import Classifier, classifier_of, dev_answers, kept_
 from headway_trainer.ranges import magnitudes, refuse_overflow
 from headway_trainer.released import Package, write_package
 from headway_trainer.run import Run
+from headway_trainer.shorter import Write, deviation, shorter, worthwhile
 from headway_trainer.steps import lexicon as lexicon_step
 from headway_trainer.steps.half import probe
 from headway_trainer.steps.train import load_pair
@@ -65,7 +67,7 @@ def base(run: Run) -> dict[str, Any]:
     dimension, length = geometry.feature_dimension, geometry.max_length
     dimension += words.labels if words else 0
     contract = feature_contract(run.config.base_id, run.config.version, package, run.tokenizer, dimension, length)
-    features = _features(run, package, contract)
+    features, deviation = _features(run, package, contract, packed.shorter)
     near = parity(run, features, classifier, trained, words)
     golden, names = _golden(run, run.sets, features)
     write_base(_base_folder(run), package, run.tokenizer, contract, golden, names)
@@ -76,6 +78,7 @@ def base(run: Run) -> dict[str, Any]:
         "largest_feature": max(float(np.abs(features[key(of, "train")]).max()) for of in run.sets),
         "feature_deviation_from_qat": near.deviation,
         "label_agreement_with_qat": near.agreement,
+        "feature_deviation_of_shorter_packages": deviation,
         **_parity_with_palettes(run, packed, features, classifier),
     }
 
@@ -204,12 +207,23 @@ def _features_path(run: Run) -> Path:
     return run.folder("export-base") / "features.npz"
 
 
-def _features(run: Run, package: Path, contract: FeatureContract) -> dict[str, Float32]:
+def _features(
+    run: Run, package: Path, contract: FeatureContract, write: Write
+) -> tuple[dict[str, Float32], float | None]:
+    """Run every split through the base; training rows, on which nothing is measured, through shorter packages too."""
     source = Features(package, run.tokenizer, contract, ALONE)
-    found = featured(source, kept_texts(run), run.places.threads or run.config.threads)
+    threads = run.places.threads or run.config.threads
+    taught = {name: texts for name, texts in kept_texts(run).items() if name in {key(of, "train") for of in run.sets}}
+    measured = {name: texts for name, texts in kept_texts(run).items() if name not in taught}
+    texts = list(chain.from_iterable(taught.values()))
+    # In float16 every result is rounded, at each length elsewhere: there the base alone will do.
+    lengths = [] if run.config.half.release else worthwhile(list(map(len, run.tokenised(texts))), source.length)
+    with shorter(write, lengths, run.tokenizer, run.folder("export-base")) as parts:
+        apart = deviation(source, parts, texts) if parts else None
+        found = featured(source, measured, threads) | featured(source, taught, threads, parts)
     with _features_path(run).open("wb") as stream:
         np.savez(stream, **found)  # type: ignore[arg-type]  # its own keyword of another type is not among the names
-    return found
+    return found, apart
 
 
 def _golden(run: Run, sets: Sequence[LabelledSet], features: Mapping[str, Float32]) -> tuple[GoldenRows, list[str]]:
