@@ -71,8 +71,41 @@ def table(facts: dict[str, Any]) -> str:
         "|---|---:|",
         *(f"| `{step}` | {found['seconds'] / 60:.0f} |" for step, found in facts.items() if found["seconds"] >= 60),
         "",
+        *_sizes(facts.get("compress", {}).get("plans", {})),
     ]
     return "\n".join(lines)
+
+
+def _sizes(plans: dict[str, dict[str, Any]]) -> list[str]:
+    """Return the same base with other bits: its package, how near it stays to training, each set's refitted head."""
+    if not plans:
+        return []
+
+    def row(name: str, cells: list[str]) -> str:
+        return f"| {' | '.join([name, *cells])} |"
+
+    def mean(plan: dict[str, Any], split: str) -> str:
+        shares = [entry[split]["accuracy"] for entry in plan["sets"].values()]
+        return f"{100 * sum(shares) / len(shares):.1f}"
+
+    found = list(plans.values())
+    return [
+        "## The same base with fewer bits",
+        "",
+        row("", [f"{name} ({plan['bits_per_weight']} bits)" for name, plan in plans.items()]),
+        "|---|" + "---:|" * len(found),
+        row("MB", [f"{plan['size_bytes'] / 1e6:.2f}" for plan in found]),
+        row("labels of training, dev", [f"{100 * plan['labels_equal_to_training']:.2f} %" for plan in found]),
+        row("features from a student with its weights", [f"{plan['parity']['deviation']:.1e}" for plan in found]),
+        row("ms a text, one at a time", [f"{plan['executor_ms_per_text']:.1f}" for plan in found]),
+        row("mean of dev", [mean(plan, "dev") for plan in found]),
+        row("mean of test", [mean(plan, "test") for plan in found]),
+        *(
+            row(name, [f"{100 * plan['sets'][name]['test']['accuracy']:.1f}" for plan in found])
+            for name in found[0]["sets"]
+        ),
+        "",
+    ]
 
 
 def _row(name: str, entry: dict[str, Any], facts: dict[str, Any]) -> str:
