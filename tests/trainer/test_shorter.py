@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 pytest.importorskip("torch", reason="training needs the extra trainer")
@@ -56,6 +56,7 @@ def test_a_package_is_made_where_it_saves_more_than_it_costs(
     assert worthwhile(lengths, longest) == expected
 
 
+@settings(max_examples=50, deadline=None)
 @given(st.lists(st.tuples(st.integers(2, 128), st.integers(1, 30_000)), max_size=6))
 def test_every_package_that_is_made_saves_enough_for_texts_of_its_own(counts: list[tuple[int, int]]) -> None:
     lengths = [length for length, count in counts for _ in range(count)]

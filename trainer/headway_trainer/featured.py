@@ -47,11 +47,15 @@ def featured(
     found: dict[str, Float32] = {
         name: np.empty((len(rows), source.dimension), np.float32) for name, rows in texts.items()
     }
+
+    def read(job: tuple[str, Features, list[int]]) -> Float32:
+        name, reader, rows = job
+        return reader.of([texts[name][row] for row in rows])
+
     progress = Progress("features by our runtime", len(jobs))
     pool = ThreadPoolExecutor(threads or os.cpu_count())
     try:
-        made = pool.map(lambda job: job[1].of([texts[job[0]][row] for row in job[2]]), jobs)
-        for (name, reader, rows), part in zip(jobs, made, strict=True):
+        for (name, reader, rows), part in zip(jobs, pool.map(read, jobs), strict=True):
             found[name][rows] = part
             progress.advance(None, len(part) * reader.length)
     finally:
