@@ -1,6 +1,6 @@
 """Features of a run's training texts: by its base alone, against shorter packages of the same weights too, in turns.
 
-    python benchmarks/shorter.py CONFIG.toml RUN [--data FOLDER] [--texts 1024] [--rounds 5] [--write]
+    python benchmarks/shorter.py CONFIG.toml RUN --teacher FOLDER [--data FOLDER] [--texts 1024] [--rounds 5] [--write]
 
 The texts are drawn by chance from the rows that the run's heads are fitted on. What the shorter packages cost to export
 is told beside it.
@@ -37,13 +37,16 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("config", type=Path)
     parser.add_argument("run", type=Path)
+    parser.add_argument("--teacher", required=True)
     parser.add_argument("--data", type=Path)
     parser.add_argument("--texts", type=int, default=1024)
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--write", action="store_true")
     chosen = parser.parse_args()
     began = f"{os.cpu_count()} cores, load {os.getloadavg()[0]:.1f} at the start, ONNX Runtime {ort.__version__}"
-    run = Run(read_config(chosen.config), Places(chosen.config.resolve().parent, chosen.run, "", data=chosen.data))
+    run = Run(
+        read_config(chosen.config), Places(chosen.config.resolve().parent, chosen.run, chosen.teacher, data=chosen.data)
+    )
     texts = sample(run, chosen.texts)
     student, _ = load_pair(run, "qat")
     qat.detach(student.cpu())
