@@ -61,7 +61,7 @@ def shorter(write: Write, lengths: Sequence[int], tokenizer: Tokenizer, scratch:
 def deviation(whole: Features, parts: Sequence[Features], texts: Sequence[str]) -> float:
     """Return how far features of the first texts that fit into each shorter package are from the whole one's.
 
-    Raises `RefusedError` (`train.parity`) if it is more than rounding.
+    Raises `RefusedError` (`train.parity`) if it is more than a fiftieth of the largest feature.
     """
     furthest = largest = 0.0
     for part in parts:

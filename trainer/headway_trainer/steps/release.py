@@ -213,14 +213,14 @@ def _features(
     """Run every split through the base; training rows, on which nothing is measured, through shorter packages too."""
     source = Features(package, run.tokenizer, contract, ALONE)
     threads = run.places.threads or run.config.threads
-    taught = {name: texts for name, texts in kept_texts(run).items() if name in {key(of, "train") for of in run.sets}}
-    measured = {name: texts for name, texts in kept_texts(run).items() if name not in taught}
+    kept = kept_texts(run)
+    taught = {name: kept.pop(name) for name in [key(of, "train") for of in run.sets]}
     texts = list(chain.from_iterable(taught.values()))
     # In float16 every result is rounded, at each length elsewhere: there the base alone will do.
     lengths = [] if run.config.half.release else worthwhile(list(map(len, run.tokenised(texts))), source.length)
     with shorter(write, lengths, run.tokenizer, run.folder("export-base")) as parts:
         apart = deviation(source, parts, texts) if parts else None
-        found = featured(source, measured, threads) | featured(source, taught, threads, parts)
+        found = featured(source, kept, threads) | featured(source, taught, threads, parts)
     with _features_path(run).open("wb") as stream:
         np.savez(stream, **found)  # type: ignore[arg-type]  # its own keyword of another type is not among the names
     return found, apart
