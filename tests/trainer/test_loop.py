@@ -252,6 +252,17 @@ def test_a_pass_without_a_loss_shows_none() -> None:
     assert progress.curve == []
 
 
+def test_the_time_left_follows_the_tokens_where_they_are_known(monkeypatch: pytest.MonkeyPatch) -> None:
+    now = iter([0.0, 10.0, 1000.0])
+    monkeypatch.setattr("headway_trainer.progress.time.monotonic", lambda: next(now))
+    said = io.StringIO()
+    progress = Progress("features", 2, every_s=0.0, stream=said, tokens=1000)
+    progress.advance(None, 10)
+    assert "1/2 1 tokens/s ETA 16 min" in said.getvalue(), "one step of two, but one token of a hundred"
+    progress.advance(None, 990)
+    assert "2/2 1 tokens/s ETA 0 s" in said.getvalue()
+
+
 @pytest.mark.parametrize(("seconds", "said"), [(44.6, "45 s"), (700, "12 min"), (11100, "3 h 05 min")])
 def test_durations_for_people(seconds: float, said: str) -> None:
     assert duration(seconds) == said

@@ -52,7 +52,8 @@ def featured(
         name, reader, rows = job
         return reader.of([texts[name][row] for row in rows])
 
-    progress = Progress("features by our runtime", len(jobs))
+    tokens = sum(len(rows) * reader.length for _, reader, rows in jobs)
+    progress = Progress("features by our runtime", len(jobs), tokens=tokens)
     pool = ThreadPoolExecutor(threads or os.cpu_count())
     try:
         for (name, reader, rows), part in zip(jobs, pool.map(read, jobs), strict=True):

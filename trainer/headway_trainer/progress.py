@@ -33,7 +33,8 @@ def finite(loss: float, step_name: str, at: int) -> float:
 class Progress:
     """Counts the optimiser steps of one training loop, and says where it is every `every_s` seconds.
 
-    `mean` is the smoothed loss so far, which a resumed loop goes on with.
+    `mean` is the smoothed loss so far, which a resumed loop goes on with. The time left follows the steps, or, where
+    some cost many times what others do and it is known how many `tokens` they have together, the tokens.
     """
 
     step_name: str
@@ -43,6 +44,7 @@ class Progress:
     stream: TextIO = field(default_factory=lambda: sys.stderr)
     curve: list[tuple[int, float]] = field(default_factory=list)
     mean: float | None = None
+    tokens: int | None = None
 
     def __post_init__(self) -> None:
         """Start the clock at the first step of this process, which after a resume is not step 0."""
@@ -51,12 +53,12 @@ class Progress:
             self.every_s = min(self.every_s, 0.5)
         self._started = self._printed = time.monotonic()
         self._first = self.done
-        self._tokens = 0
+        self._read = 0
 
     def advance(self, loss: float | None, tokens: int) -> None:
         """Record one optimiser step, or one batch of a pass that has no loss."""
         self.done += 1
-        self._tokens += tokens
+        self._read += tokens
         if loss is not None:
             self.mean = loss if self.mean is None else 0.95 * self.mean + 0.05 * loss
             if self.done % max(1, math.ceil(self.total / POINTS)) == 0 or self.done == self.total:
@@ -67,8 +69,9 @@ class Progress:
             self._print(now - self._started)
 
     def _print(self, elapsed_s: float) -> None:
-        left_s = elapsed_s / (self.done - self._first) * (self.total - self.done)
-        rate = self._tokens / max(elapsed_s, 1e-9)
+        done, total = (self._read, self.tokens) if self.tokens else (self.done - self._first, self.total - self._first)
+        left_s = elapsed_s / done * (total - done)
+        rate = self._read / max(elapsed_s, 1e-9)
         loss = "" if self.mean is None else f" loss {self.mean:.4f}"
         line = f"{self.step_name} {self.done}/{self.total}{loss} {rate:.0f} tokens/s ETA {duration(left_s)}"
         if self._renews:

@@ -68,7 +68,8 @@ def ask(
     chosen = wanted if details else [wanted[index] for index in distributed.own(len(wanted))]
     found = torch.zeros(len(ids), teacher.classifier.out_features)
     batches = [[chosen[i] for i in batch] for batch in ordered_batches([len(ids[row]) for row in chosen], 64)]
-    progress = Progress("teacher's answers", len(batches), stream=io.StringIO() if rank() else sys.stderr)
+    stream, tokens = io.StringIO() if rank() else sys.stderr, sum(len(ids[row]) for row in chosen)
+    progress = Progress("teacher's answers", len(batches), stream=stream, tokens=tokens)
     for rows in batches:
         batch = collate(ids, rows, pad_id)
         out = teacher(batch.input_ids, batch.attention_mask, details=details)
