@@ -21,7 +21,6 @@ from headway_trainer.cli import app
 from headway_trainer.config import from_document, read_config
 from headway_trainer.earlier import differences
 from headway_trainer.learning import checkpoint
-from headway_trainer.models.student import Student
 from headway_trainer.pipeline import run_steps
 from headway_trainer.run import Places, Run
 
@@ -126,36 +125,6 @@ def test_the_command_line_takes_an_earlier_run(workshop: Any, first: Path, tmp_p
     assert refused.code == "train.folder"
 
 
-def test_a_student_grows_layers_of_a_checkpoint(workshop: Any, first: Path, tmp_path: Path) -> None:
-    torch.manual_seed(3)
-    tokens = (workshop.config.parent / "vocab.txt").read_text("utf-8").splitlines()
-    deep = Student(replace(read_config(workshop.config).student, layers=4), 3, len(tokens), 0)
-    deep.backbone.save_pretrained(tmp_path / "deep")
-    run = run_of(workshop, tmp_path / "run", first, deeper=("layers = 2", "layers = 4"), **FURTHER)
-    facts = run_steps(Run(run.config, replace(run.places, student=str(tmp_path / "deep"))))
-    began, ended = weights(tmp_path / "run", "distil-general"), weights(first, "distil-task")
-    above = ("backbone.encoder.layer.2.", "backbone.encoder.layer.3.")
-    for name, value in deep.state_dict().items():
-        assert torch.equal(began[f"0.{name}"], value if name.startswith(above) else ended[f"0.{name}"]), name
-    assert facts["distil-general"]["layers_of_a_checkpoint"] == 2
-    release = tmp_path / "run/release"
-    told = json.loads((release / "base/card.json").read_text("utf-8"))["initialisation"]
-    assert told.startswith(
-        "The upper 2 layers start as those of a checkpoint that was given. The student of an earlier"
-    )
-    assert "upper layers began as those of a checkpoint" in (release / "NOTICE.md").read_text("utf-8")
-
-
-def test_a_student_does_not_grow_from_nothing_nor_shrink(workshop: Any, first: Path, tmp_path: Path) -> None:
-    deeper = run_of(workshop, tmp_path / "deeper", first, changed=("layers = 2", "layers = 4"))
-    with pytest.raises(RefusedError, match="has 2 more layers than the earlier run's") as caught:
-        run_steps(deeper, ["trim", "prepare"])
-    assert caught.value.code == "train.student"
-    with pytest.raises(RefusedError, match=r"student\.layers differs") as caught:
-        run_of(workshop, tmp_path / "shorter", first, changed=("layers = 2", "layers = 1"))
-    assert caught.value.code == "train.after"
-
-
 @pytest.mark.parametrize("split", ["dev", "test"])
 def test_rows_that_may_have_been_learnt_are_not_measured_on(
     workshop: Any, first: Path, tmp_path: Path, split: str
@@ -179,6 +148,7 @@ def test_a_student_begins_as_one_thing(workshop: Any, first: Path, tmp_path: Pat
 @pytest.mark.parametrize(
     ("part", "changed", "named"),
     [
+        ("student", {"layers": 3}, "student.layers"),
         ("student", {"max_length": 20}, "student.max_length"),
         ("student", {"pooling": "both"}, "student.pooling"),
         ("teacher", {"layers": 1}, "teacher.layers"),

@@ -84,11 +84,6 @@ def base_card(config: RunConfig, facts: Facts) -> dict[str, Any]:
 
 
 def _initialisation(config: RunConfig, found: Mapping[str, Any]) -> str:
-    if "layers_of_a_checkpoint" in found:
-        began = _initialisation(config, {k: v for k, v in found.items() if k != "layers_of_a_checkpoint"})
-        return (
-            f"The upper {found['layers_of_a_checkpoint']} layers start as those of a checkpoint that was given. {began}"
-        )
     if "weights_of_an_earlier_run" in found:
         began = _initialisation(config, {k: v for k, v in found.items() if k != "weights_of_an_earlier_run"})
         return f"The student of an earlier run (its configuration: {found['earlier_run']}), trained further. {began}"
@@ -174,9 +169,6 @@ The vocabulary is that of bert-base-chinese (Apache-2.0).
 
 def _inherited(found: Mapping[str, Any]) -> str:
     """Say which weights of others the released ones began as: whose licence they may carry."""
-    if "layers_of_a_checkpoint" in found:
-        lower = _inherited({key: value for key, value in found.items() if key != "layers_of_a_checkpoint"})
-        return f"{lower}\nThe student's upper layers began as those of a checkpoint that was given."
     if "weights_of_the_teacher" in found:
         return "The student began as its first\nlayers, so these files hold what became of those weights."
     began = "the student's word embeddings began as a projection of the teacher's."

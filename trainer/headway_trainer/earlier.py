@@ -2,8 +2,7 @@
 
 When rows were added, or a schedule turns out to have been too short, what was learnt need not be learnt again. The
 vocabulary stays, so that token ids mean what they meant; rows, weights, schedules and everything after the student may
-differ, and the student may have more layers than it had: what stands below goes on knowing what it knew, as when a
-BERT is stacked (Gong et al. 2019). The new run has a folder and facts of its own, which tell whose work it continues.
+differ. The new run has a folder and facts of its own, which tell whose work it continues.
 """
 
 from __future__ import annotations
@@ -26,15 +25,14 @@ from headway_trainer.order import CONFIG_FILE
 _FREE = frozenset({"dropout", "begins_as", "seed"})
 """What may change about a student that has learnt already."""
 
-_STARTS = ("weights_of_the_teacher", "weights_of_a_checkpoint", "embedding_variance_kept", "layers_of_a_checkpoint")
+_STARTS = ("weights_of_the_teacher", "weights_of_a_checkpoint", "embedding_variance_kept")
 
 
 @dataclass(frozen=True, slots=True)
 class Earlier:
-    """A run folder whose student, of so many `layers`, another run trains further."""
+    """A run folder whose student another run trains further."""
 
     folder: Path
-    layers: int
 
     @classmethod
     def read(cls, folder: Path, config: RunConfig) -> Earlier:
@@ -52,7 +50,7 @@ class Earlier:
         for step in ("prepare", "teacher", "distil-general", "distil-task"):
             if not (folder / step / "facts.json").exists():
                 raise _refused(folder, f"its step {step} is not done")
-        return cls(folder, found.student.layers)
+        return cls(folder)
 
     @property
     def vocabulary(self) -> Path:
@@ -107,16 +105,12 @@ class Earlier:
 
 
 def differences(earlier: RunConfig, config: RunConfig) -> list[str]:
-    """Return what must be equal for one run to go on after the other and is not, by key. Pure.
-
-    Layers may be added to a student, not taken away.
-    """
-    shape = [entry.name for entry in fields(StudentConfig) if entry.name not in {*_FREE, "layers"}]
+    """Return what must be equal for one run to go on after the other and is not, by key. Pure."""
+    shape = [entry.name for entry in fields(StudentConfig) if entry.name not in _FREE]
     pairs: Mapping[str, tuple[Any, Any]] = {
         "data.sets (names and labels of the taught ones)": (_columns(earlier), _columns(config)),
         "teacher.layers": (earlier.teacher.layers, config.teacher.layers),
         "trim (on or off)": (bool(earlier.trim.min_count), bool(config.trim.min_count)),
-        "student.layers": (earlier.student.layers, min(earlier.student.layers, config.student.layers)),
         **{f"student.{key}": (getattr(earlier.student, key), getattr(config.student, key)) for key in shape},
     }
     return [key for key, (one, other) in pairs.items() if one != other]
@@ -141,6 +135,6 @@ def _refused(folder: Path, why: str) -> RefusedError:
     return RefusedError(
         "train.after",
         f"This run cannot go on after {folder.name}: {why}.",
-        hint="Sets, labels, dev and test files, vocabulary and the student's shape must be those of the earlier run "
-        "(more layers may be added), and its distil-task done; without --after this run begins anew.",
+        hint="Sets, labels, dev and test files, vocabulary and the student's shape must be those of the earlier run, "
+        "and its distil-task done; without --after this run begins anew.",
     )

@@ -239,12 +239,9 @@ class Run:
     def started(self, student: Student, teacher: Callable[[], Teacher]) -> dict[str, Any]:
         """Give a student what it begins as: an earlier run's, the teacher or a checkpoint, if anything.
 
-        Layers that it has above an earlier run's student begin as the checkpoint's.
         Returns how many weights it took, by where from, for the facts; nothing if it stays as it is.
         Raises `RefusedError` (`train.student`, `train.after`).
         """
-        if self.earlier and self.earlier.layers < self.config.student.layers:
-            return self._grown(student, self.earlier)
         if self.places.student is not None and (self.earlier or self.config.student.begins_as == "teacher"):
             other = "an earlier run's" if self.earlier else "the teacher"
             raise RefusedError(
@@ -261,22 +258,5 @@ class Run:
             return {"weights_of_the_teacher": start_as(student, teacher().encoder)}
         if self.places.student is None:
             return {}
-        return {"weights_of_a_checkpoint": self._from_checkpoint(student, self.places.student)}
-
-    def _from_checkpoint(self, student: Student, source: str) -> int:
-        return start_from(student, source, len(self.source_tokenizer.tokens), self.kept_tokens)
-
-    def _grown(self, student: Student, earlier: Earlier) -> dict[str, Any]:
-        """Begin as a whole checkpoint, then put the earlier student in the place of its lower layers."""
-        added = self.config.student.layers - earlier.layers
-        if self.places.student is None:
-            raise RefusedError(
-                "train.student",
-                f"The student has {added} more layers than the earlier run's, and nothing says what they begin as.",
-                hint="Give --student a checkpoint that has so many layers, such as the teacher's encoder.",
-            )
-        held = earlier.student(self.tokenizer.digest)
-        self._from_checkpoint(student, self.places.student)
-        student.load_state_dict(student.state_dict() | held)
-        taken = sum(value.numel() for value in held.values())
-        return {"weights_of_an_earlier_run": taken, **earlier.start_facts(), "layers_of_a_checkpoint": added}
+        tokens = len(self.source_tokenizer.tokens)
+        return {"weights_of_a_checkpoint": start_from(student, self.places.student, tokens, self.kept_tokens)}
