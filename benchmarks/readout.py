@@ -18,10 +18,10 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from finished import finished_run
 from numpy.typing import NDArray
 
 from headway_trainer import dense
-from headway_trainer.config import read_config
 from headway_trainer.data.batches import collate, ordered_batches
 from headway_trainer.data.examples import drawn
 from headway_trainer.data.sets import SPLITS, LabelledSet
@@ -30,7 +30,7 @@ from headway_trainer.learning import qat
 from headway_trainer.models.student import Pooling, Student, pool
 from headway_trainer.parity import key
 from headway_trainer.progress import Progress
-from headway_trainer.run import Places, Run
+from headway_trainer.run import Run
 from headway_trainer.steps.train import load_pair
 
 RESULTS = Path(__file__).parent / "results" / "readout.md"
@@ -148,15 +148,8 @@ def _line(name: str, shares: Sequence[float]) -> str:
 def main() -> None:
     """Read every set in every way and print, or write, the table."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("config", type=Path)
-    parser.add_argument("run", type=Path)
-    parser.add_argument("--teacher", required=True)
-    parser.add_argument("--data", type=Path)
     parser.add_argument("--rows", type=int, default=5000)
-    parser.add_argument("--write", action="store_true")
-    chosen = parser.parse_args()
-    places = Places(chosen.config.resolve().parent, chosen.run, chosen.teacher, data=chosen.data)
-    run = Run(read_config(chosen.config), places)
+    chosen, run = finished_run(parser)
     student, _ = load_pair(run, "qat")
     qat.detach(student)
     student.eval()

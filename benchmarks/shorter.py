@@ -17,14 +17,14 @@ from pathlib import Path
 
 import numpy as np
 import onnxruntime as ort
+from finished import finished_run
 
 from headway.coreml.features import Features
-from headway_trainer.config import read_config
 from headway_trainer.data.examples import drawn
 from headway_trainer.export.base import export_base
 from headway_trainer.featured import ALONE, featured
 from headway_trainer.learning import qat
-from headway_trainer.run import Places, Run
+from headway_trainer.run import Run
 from headway_trainer.shorter import shorter
 from headway_trainer.steps import lexicon as lexicon_step
 from headway_trainer.steps.train import load_pair
@@ -35,18 +35,10 @@ RESULTS = Path(__file__).parent / "results" / "shorter.md"
 def main() -> None:
     """Measure both ways in turns and print, or write, the table."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("config", type=Path)
-    parser.add_argument("run", type=Path)
-    parser.add_argument("--teacher", required=True)
-    parser.add_argument("--data", type=Path)
     parser.add_argument("--texts", type=int, default=1024)
     parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--write", action="store_true")
-    chosen = parser.parse_args()
+    chosen, run = finished_run(parser)
     began = f"{os.cpu_count()} cores, load {os.getloadavg()[0]:.1f} at the start, ONNX Runtime {ort.__version__}"
-    run = Run(
-        read_config(chosen.config), Places(chosen.config.resolve().parent, chosen.run, chosen.teacher, data=chosen.data)
-    )
     texts = sample(run, chosen.texts)
     student, _ = load_pair(run, "qat")
     qat.detach(student.cpu())
