@@ -125,6 +125,32 @@ def test_the_command_line_takes_an_earlier_run(workshop: Any, first: Path, tmp_p
     assert refused.code == "train.folder"
 
 
+def test_a_student_may_keep_half_of_what_it_began_with(
+    workshop: Any, first: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    half = {**FURTHER, "half": ("alpha = 0.0", "alpha = 0.0\nstart_share = 0.5")}
+    run = run_of(workshop, tmp_path / "run", first, **half)
+    with monkeypatch.context() as patched:
+        patched.setattr("headway_trainer.steps.train._student_scores", _stopped)
+        with pytest.raises(KeyboardInterrupt):
+            run_steps(run, LEARNT)
+    stopped = weights(tmp_path / "run", "distil-task")
+    facts = run_steps(run_of(workshop, tmp_path / "run", first, **half), LEARNT)["distil-task"]
+    began, ended = weights(tmp_path / "run", "distil-general"), weights(tmp_path / "run", "distil-task")
+    held = checkpoint.load(tmp_path / "run/distil-task/trained.pt")
+    assert held is not None
+    trained = held["model"]
+    assert any(not torch.equal(began[name], trained[name]) for name in began)
+    for name, value in ended.items():
+        torch.testing.assert_close(value, (began[name] + trained[name]) / 2, msg=name)
+        assert torch.equal(value, stopped[name]), "stopped before it could say what it did, it does not go back twice"
+    assert 0 < facts["with_its_start"] <= 1
+
+
+def _stopped(*_: object) -> None:
+    raise KeyboardInterrupt
+
+
 @pytest.mark.parametrize("split", ["dev", "test"])
 def test_rows_that_may_have_been_learnt_are_not_measured_on(
     workshop: Any, first: Path, tmp_path: Path, split: str

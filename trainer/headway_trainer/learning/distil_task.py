@@ -9,8 +9,9 @@ compares that set's columns of the classifier.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +23,7 @@ from headway_trainer.data.batches import collate, masked, ordered_batches
 from headway_trainer.data.examples import UNLABELLED, Examples
 from headway_trainer.data.mixing import Mixture, Scored
 from headway_trainer.evaluate import Accuracy, mean_of
-from headway_trainer.learning import scoring
+from headway_trainer.learning import checkpoint, distributed, scoring
 from headway_trainer.learning.answers import Answers
 from headway_trainer.learning.distributed import Precision
 from headway_trainer.learning.loop import Plan, Rows, train
@@ -35,8 +36,10 @@ from headway_trainer.models.student import Student
 class TaskConfig:
     """`alpha` weighs the teacher against the labels; `masked` is the share of tokens hidden from the student.
 
-    `average` is the decay of the moving average of the weights, 0 for none.
-    An epoch has `round_steps` batches, with 0 as many as the rows fill.
+    `average` is the decay of the moving average of the weights, 0 for none. `start_share` is how much of the weights
+    that the step began with is in those it ends with: where a student is trained further, the mean of before and
+    after can be better than either (WiSE-FT, Wortsman et al. 2022). An epoch has `round_steps` batches, with 0 as
+    many as the rows fill.
     """
 
     epochs: int = 6
@@ -49,6 +52,7 @@ class TaskConfig:
     masked: float = 0.1
     patience: int | None = None
     average: float = 0.0
+    start_share: float = 0.0
     precision: Precision = "float32"
     schedule: Schedule = field(default_factory=lambda: Schedule(learning_rate=1e-3))
 
@@ -89,7 +93,23 @@ def distil_task(
     def score() -> float:
         return mean_of([correct(student, rows, inputs.pad_id, span) for rows, span in inputs.dev])
 
-    return train(plan, nn.ModuleList([student, matching]), loss_of, path, score).facts()
+    pair = nn.ModuleList([student, matching])
+    if not config.start_share:
+        return train(plan, pair, loss_of, path, score).facts()
+    began = {name: value.detach().clone() for name, value in pair.named_parameters()}
+    # A resumed step must find what was trained, not the mean, or it would move towards its start twice.
+    facts = train(plan, pair, loss_of, path.with_name("trained.pt"), score).facts()
+    towards(pair, began, config.start_share)
+    checkpoint.save(path, {"model": pair.state_dict()})
+    distributed.wait()
+    return {**facts, "with_its_start": distributed.agreed(partial(float, score()))}
+
+
+@torch.no_grad()
+def towards(module: nn.Module, began: Mapping[str, Tensor], share: float) -> None:
+    """Move the module's weights by `share` of the way back to those it began with."""
+    for name, value in module.named_parameters():
+        value.lerp_(began[name], share)
 
 
 def soft_loss(found: Tensor, wanted: Tensor, temperature: float) -> Tensor:
