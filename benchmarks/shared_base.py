@@ -54,18 +54,15 @@ def table(facts: dict[str, Any]) -> str:
         "# One frozen base, several sets",
         "",
         "Accuracy on each set's test rows in percent, with Wilson's 95 % interval where it is the released figure. The",
-        "exported INT8 package and the head of each set were run by `headway.coreml`; the models before them are their",
-        "own classifiers.",
+        "exported package and the head of each set were run by `headway.coreml`; the models before them are their own",
+        "classifiers.",
         "",
         "| set | test rows | teacher | student fp32 | after INT8 training | lexicon alone | **exported base + head** |"
         " less teacher | n-gram SVM | published |",
         "|---|---:|---:|---:|---:|---:|---|---:|---:|---|",
         *(_row(name, entry, facts) for name, entry in heads.items()),
         "",
-        f"The base has {facts['export-base']['size_bytes'] / 1e6:.1f} MB. "
-        f"Labels equal to those of the student after INT8 training: "
-        f"{100 * facts['export-base']['label_agreement_with_qat']:.2f} % of dev; largest deviation of a feature "
-        f"{facts['export-base']['feature_deviation_from_qat']:.1e}.",
+        _exported(facts["export-base"]),
         "",
         "| step | minutes on 2 cores |",
         "|---|---:|",
@@ -74,6 +71,22 @@ def table(facts: dict[str, Any]) -> str:
         *_sizes(facts.get("compress", {}).get("plans", {})),
     ]
     return "\n".join(lines)
+
+
+def _exported(facts: dict[str, Any]) -> str:
+    """Return how large the base is, of what bits, and how near it stays to the student."""
+    bits = facts.get("bits_per_weight", 8)
+    held = facts.get("parity_with_its_palettes", {})
+    beside = (
+        f" From a student in float64 that holds its palettes a feature deviates by {held['deviation']:.1e} at most."
+        if held
+        else ""
+    )
+    return (
+        f"The base has {facts['size_bytes'] / 1e6:.2f} MB, {bits} bits a weight. Labels equal to those of the student "
+        f"after INT8 training: {100 * facts['label_agreement_with_qat']:.2f} % of dev; largest deviation of a feature "
+        f"{facts['feature_deviation_from_qat']:.1e}.{beside}"
+    )
 
 
 def _sizes(plans: dict[str, dict[str, Any]]) -> list[str]:
