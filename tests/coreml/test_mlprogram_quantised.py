@@ -13,7 +13,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from headway.coreml.mlprogram import ProgramOptions, compile_program
-from headway.coreml.mlprogram.blob import unpack_bits
+from headway.coreml.mlprogram.artefact import WEIGHTS
+from headway.coreml.mlprogram.blob import _PART, unpack_bits
 from headway.coreml.mlprogram.constants import quantise_rows
 
 from .mil_programs import coremltools, save_program
@@ -135,6 +136,18 @@ def test_compressed_package_equals_its_decompression(name: str, packages: dict[s
     assert np.abs(fast - wanted).max() < 0.03 * np.abs(wanted).max()
 
 
+@pytest.mark.parametrize("name", ["int8_symmetric", "palette_6", "palette_4", "ios18_int8", "ios18_palette_3"])
+def test_of_a_compressed_table_that_rows_are_read_from_a_byte_a_value_is_held(
+    name: str, packages: dict[str, Path], tmp_path: Path
+) -> None:
+    _compressed(name, packages).save(str(tmp_path / "small.mlpackage"))
+    held = {}
+    for kind, path in (("plain", packages[COMPRESSIONS[name][0]]), ("small", tmp_path / "small.mlpackage")):
+        compile_program(path, ProgramOptions(threads=1, cache_dir=tmp_path / kind))
+        held[kind] = sum(file.stat().st_size for file in (tmp_path / kind).rglob(WEIGHTS))
+    assert held["plain"] - held["small"] > 2 * TABLE.size, "floats have four bytes, of which three are saved"
+
+
 def test_weights_stored_in_half_precision_are_widened(tmp_path: Path) -> None:
     """``constexpr_cast``, the one form that none of the compressors above writes."""
     half = SECOND[:, :32].astype(np.float16)
@@ -164,6 +177,13 @@ def test_unpacking_is_the_inverse_of_packing(bits: int, signed: bool, values: li
     number = sum((value & ((1 << bits) - 1)) << (bits * place) for place, value in enumerate(wanted))
     packed = np.frombuffer(number.to_bytes((bits * len(wanted) + 7) // 8, "little"), np.uint8)
     assert unpack_bits(packed, bits, len(wanted), signed=signed).tolist() == wanted
+
+
+@pytest.mark.parametrize("bits", [3, 6])
+def test_unpacking_goes_on_where_a_part_ends(bits: int) -> None:
+    wanted = RNG.integers(0, 1 << bits, 2 * _PART + 5).astype(np.uint8)
+    flags = np.unpackbits(wanted[:, None], axis=1, bitorder="little")[:, :bits]
+    assert np.array_equal(unpack_bits(np.packbits(flags, bitorder="little"), bits, wanted.size), wanted)
 
 
 def test_quantised_rows_are_within_half_a_step() -> None:

@@ -12,7 +12,7 @@ from pathlib import Path
 
 __all__ = ["COMPILER_VERSION", "MODEL", "PORTS", "WEIGHTS", "DamagedArtefact", "Port", "read_ports", "write_ports"]
 
-COMPILER_VERSION = 7
+COMPILER_VERSION = 8
 """Raised whenever the same package compiles to another graph: old cache entries are then ignored."""
 
 MODEL = "model.onnx"

@@ -29,6 +29,10 @@ _SENTINEL = 0xDEADBEEF
 _VERSION = 2
 
 
+_PART = 1 << 16
+"""Elements that are unpacked at a time."""
+
+
 def unpack_bits(packed: NDArray[np.uint8], bits: int, count: int, *, signed: bool = False) -> NDArray[Any]:
     """Unpack *count* elements of *bits* (1–8) each, least significant bit first, to one byte per element.
 
@@ -37,9 +41,13 @@ def unpack_bits(packed: NDArray[np.uint8], bits: int, count: int, *, signed: boo
     if bits == 8:
         whole: NDArray[Any] = packed[:count]
         return whole.view(np.int8) if signed else whole
-    flags = np.unpackbits(packed, bitorder="little", count=count * bits).reshape(count, bits)
+    values = np.empty(count, np.uint8)
     weights = (1 << np.arange(bits)).astype(np.uint8)
-    values: NDArray[np.uint8] = (flags * weights).sum(axis=1, dtype=np.uint8)
+    # A byte for every bit is taken for one part at a time; parts begin at whole bytes, as _PART is a multiple of 8.
+    for first in range(0, count, _PART):
+        part = values[first : first + _PART]
+        flags = np.unpackbits(packed[first * bits // 8 :], bitorder="little", count=part.size * bits)
+        np.matmul(flags.reshape(-1, bits), weights, out=part)
     if not signed:
         return values
     # Shift the sign bit to the top and back: arithmetic shifts extend it.

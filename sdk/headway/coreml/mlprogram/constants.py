@@ -1,7 +1,8 @@
 """Constants of a program as the translator sees them: unloaded, and where quantised, still quantised.
 
 ``array()`` gives the plain values. An :class:`Affine` also keeps its 8-bit codes, so that the int8 mode can hand
-them to ONNX Runtime as they are and a quantised embedding table is dequantised row by row only.
+them to ONNX Runtime as they are and a quantised embedding table is dequantised row by row only; of a table of
+:class:`Palette` form too only the rows that are read are looked up.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["Affine", "Constant", "Dense", "quantise_rows"]
+__all__ = ["Affine", "Constant", "Dense", "Palette", "quantise_rows"]
 
 Float32 = NDArray[np.float32]
 
@@ -59,6 +60,19 @@ class Affine:
         values -= self.zero_point.reshape(shape)
         values *= self.scale.reshape(shape)
         return values.astype(np.float16).astype(np.float32) if self.half else values
+
+
+@dataclass(frozen=True, slots=True)
+class Palette:
+    """``entries[codes]``: codes uint8 of any shape, each the place of its value among at most 256 entries."""
+
+    codes: Callable[[], NDArray[Any]]
+    entries: NDArray[Any]
+
+    def array(self) -> NDArray[Any]:
+        """Return the values that were looked up."""
+        values: NDArray[Any] = self.entries[self.codes()]
+        return values
 
 
 def quantise_rows(values: Float32) -> tuple[NDArray[np.int8], Float32]:

@@ -1,7 +1,8 @@
 """Compressed weights (``constexpr_*``), iOS 16 and iOS 18 forms, as unloaded constants.
 
 Formulas are those in coremltools' op definitions. Decompression happens when a weight is used, one weight at a time;
-only affine 8-bit forms with one scale per slice of one axis stay quantised (:class:`Affine`).
+only affine 8-bit forms with one scale per slice of one axis (:class:`Affine`) and look-up tables that a whole weight
+shares (:class:`Palette`) stay as they are.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ from numpy.typing import NDArray
 
 from headway.coreml.mlprogram.blob import unpack_bits
 from headway.coreml.mlprogram.call import Call
-from headway.coreml.mlprogram.constants import Affine, Constant, Dense
+from headway.coreml.mlprogram.constants import Affine, Constant, Dense, Palette
 from headway.coreml.mlprogram.failures import broken
 
 __all__ = ["TABLE", "Fold"]
@@ -60,7 +61,7 @@ def _lut16(call: Call) -> tuple[Constant, ...]:
     bits = int(lut.size).bit_length() - 1
     if lut.size not in (2, 4, 16, 64, 256) or call.tensor("indices").shape != (math.ceil(bits * count / 8),):
         raise broken(f"has a look-up table of {lut.size} entries that does not fit its indices at {call.where!r}")
-    return (Dense(lambda: lut[unpack_bits(call.array("indices"), bits, count)].reshape(shape)),)
+    return (Palette(lambda: unpack_bits(call.array("indices"), bits, count).reshape(shape), lut),)
 
 
 def _sparse16(call: Call) -> tuple[Constant, ...]:
@@ -88,8 +89,11 @@ def _sparse18(call: Call) -> tuple[Constant, ...]:
 
 
 def _lut18(call: Call) -> tuple[Constant, ...]:
-    _check_lut(call, call.tensor("indices").shape, call.tensor("lut").shape)
-    return (Dense(lambda: _looked_up(call, call.array("indices"))),)
+    lut = call.tensor("lut").shape
+    _check_lut(call, call.tensor("indices").shape, lut)
+    if math.prod(lut) != lut[-2]:
+        return (Dense(lambda: _looked_up(call, call.array("indices"))),)
+    return (Palette(lambda: _places(call, call.array("indices"), lut[-2]), call.array("lut").reshape(-1)),)
 
 
 def _check_lut(call: Call, indices: tuple[int, ...], lut: tuple[int, ...]) -> None:
@@ -98,12 +102,17 @@ def _check_lut(call: Call, indices: tuple[int, ...], lut: tuple[int, ...]) -> No
         raise broken(f"has a look-up table {list(lut)} that does not fit {list(indices)} at {call.where!r}")
 
 
+def _places(call: Call, indices: NDArray[Any], entries: int) -> NDArray[Any]:
+    if indices.size and int(indices.max()) >= entries:
+        raise broken(f"reads past its look-up table at {call.where!r}")
+    return indices
+
+
 def _looked_up(call: Call, indices: NDArray[Any]) -> NDArray[Any]:
     """Each block of *indices* reads its own table; vectors of a table are laid out along ``vector_axis``."""
     lut = call.array("lut")
     entries, width = lut.shape[-2:]
-    if indices.size and int(indices.max()) >= entries:
-        raise broken(f"reads past its look-up table at {call.where!r}")
+    indices = _places(call, indices, entries)
     table = np.arange(math.prod(lut.shape[:-2])).reshape(lut.shape[:-2])
     which = _stretched(table, indices.shape)
     vectors: NDArray[Any] = lut.reshape(-1, entries, width)[which, indices]

@@ -1,11 +1,11 @@
-"""Gathering by index. A quantised table is gathered as codes and only the gathered rows are dequantised."""
+"""Gathering by index. A compressed table is gathered as codes and only the gathered rows are decompressed."""
 
 from __future__ import annotations
 
 import numpy as np
 
 from headway.coreml.mlprogram.call import Call, Emit, Tensor
-from headway.coreml.mlprogram.constants import Affine
+from headway.coreml.mlprogram.constants import Affine, Palette
 
 __all__ = ["TABLE"]
 
@@ -14,8 +14,11 @@ def _gather(call: Call) -> str:
     x, indices = call.tensor("x"), call.tensor("indices")
     axis = call.axis(default=0)
     batch_dims = int(call.value("batch_dims", 0))
-    if isinstance(x.constant, Affine) and axis == 0 and batch_dims == 0 and x.rank > 1:
-        return _dequantised_rows(call, x, x.constant, call.name(indices))
+    if axis == 0 and batch_dims == 0 and x.rank > 1:
+        if isinstance(x.constant, Affine):
+            return _dequantised_rows(call, x, x.constant, call.name(indices))
+        if isinstance(x.constant, Palette):
+            return _looked_up_rows(call, x.constant, call.name(indices))
     if batch_dims == 0 and not (x.batched and indices.batched):
         return _from_one_table(call, x, indices, axis)
     return _per_batch(call, x, indices, axis, batch_dims)
@@ -49,6 +52,12 @@ def _per_batch(call: Call, x: Tensor, indices: Tensor, axis: int, batch_dims: in
     before = range(batch + count, batch + count + len(middle))
     after = range(batch + count + len(middle), len(call.out.shape) + lead)
     return graph.node("Transpose", gathered, perm=[*range(batch), *before, *picked, *after])
+
+
+def _looked_up_rows(call: Call, table: Palette, indices: str) -> str:
+    codes = call.graph.node("Gather", call.written(table, "codes", table.codes), indices, axis=0)
+    entries = call.graph.constant(table.entries.astype(np.float32))
+    return call.graph.node("Gather", entries, call.cast(codes, np.int32), axis=0)
 
 
 def _dequantised_rows(call: Call, x: Tensor, table: Affine, indices: str) -> str:
