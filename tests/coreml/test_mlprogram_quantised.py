@@ -169,6 +169,30 @@ def _operations(model: Any) -> list[Any]:
     return list(function.block_specializations[function.opset].operations)
 
 
+@pytest.mark.parametrize("shape", [(64, 32), (64, 8), (64, 33), (16, 16, 8), (16, 16, 7)])
+@pytest.mark.parametrize("batched", [True, False])
+def test_rows_of_a_palette_are_looked_up_in_pairs_and_singly(
+    shape: tuple[int, ...], batched: bool, tmp_path: Path
+) -> None:
+    codes = RNG.integers(0, 4, shape)
+    entries = RNG.standard_normal(4).astype(np.float32)
+    packed = np.packbits(
+        np.unpackbits(codes.astype(np.uint8).reshape(-1, 1), axis=1, bitorder="little")[:, :2], bitorder="little"
+    )
+    fixed = np.array([3, 0, 15], np.int32)
+
+    def body(x: Any) -> Any:
+        table = mb.constexpr_lut_to_dense(indices=packed, lut=entries, shape=np.array(shape, np.uint32))
+        if batched:
+            return mb.gather(x=table, indices=x, axis=0)
+        return mb.mul(x=mb.gather(x=table, indices=fixed, axis=0), y=mb.cast(x=x, dtype="fp32"))
+
+    x = np.array([5, 1, 5], np.int32) if batched else np.ones((1,), np.int32)
+    path = save_program(body, {"x": x}, tmp_path / "palette.mlpackage", "iOS16")
+    (found,) = compile_program(path, ProgramOptions(threads=1, use_cache=False)).predict({"x": x[None]}).values()
+    np.testing.assert_array_equal(found[0], entries[codes][x if batched else fixed])
+
+
 @settings(max_examples=100, deadline=None)
 @given(bits=st.integers(1, 8), signed=st.booleans(), values=st.lists(st.integers(0, 255), min_size=1, max_size=40))
 def test_unpacking_is_the_inverse_of_packing(bits: int, signed: bool, values: list[int]) -> None:

@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
+import math
+from typing import Any
+
 import numpy as np
+from numpy.typing import NDArray
 
 from headway.coreml.mlprogram.call import Call, Emit, Tensor
 from headway.coreml.mlprogram.constants import Affine, Palette
 
 __all__ = ["TABLE"]
+
+_LARGE = 8
+"""How many times as many values as pairs of entries a table has whose values are looked up in pairs."""
 
 
 def _gather(call: Call) -> str:
@@ -18,7 +25,7 @@ def _gather(call: Call) -> str:
         if isinstance(x.constant, Affine):
             return _dequantised_rows(call, x, x.constant, call.name(indices))
         if isinstance(x.constant, Palette):
-            return _looked_up_rows(call, x.constant, call.name(indices))
+            return _looked_up_rows(call, x, x.constant, indices)
     if batch_dims == 0 and not (x.batched and indices.batched):
         return _from_one_table(call, x, indices, axis)
     return _per_batch(call, x, indices, axis, batch_dims)
@@ -54,10 +61,23 @@ def _per_batch(call: Call, x: Tensor, indices: Tensor, axis: int, batch_dims: in
     return graph.node("Transpose", gathered, perm=[*range(batch), *before, *picked, *after])
 
 
-def _looked_up_rows(call: Call, table: Palette, indices: str) -> str:
-    codes = call.graph.node("Gather", call.written(table, "codes", table.codes), indices, axis=0)
-    entries = call.graph.constant(table.entries.astype(np.float32))
-    return call.graph.node("Gather", entries, call.cast(codes, np.int32), axis=0)
+def _looked_up_rows(call: Call, x: Tensor, table: Palette, indices: Tensor) -> str:
+    """Look codes up, two at a time in a large table: what a look-up costs hardly depends on how much it finds."""
+    graph, entries = call.graph, table.entries.astype(np.float32)
+    paired = x.shape[-1] % 2 == 0 and math.prod(x.shape) > _LARGE * entries.size**2
+    if paired:
+        entries = np.stack([entries.repeat(entries.size), np.tile(entries, entries.size)], axis=1)
+
+    def codes() -> NDArray[Any]:
+        single = table.codes()
+        if not paired:
+            return single
+        pairs: NDArray[Any] = single[..., ::2].astype(np.uint16) * np.uint16(table.entries.size) + single[..., 1::2]
+        return pairs
+
+    rows = graph.node("Gather", call.written(table, "codes", codes), call.name(indices), axis=0)
+    found = graph.node("Gather", graph.constant(entries), call.cast(rows, np.int32), axis=0)
+    return call.reshape(found, [*[-1] * indices.batched, *call.out_shape]) if paired else found
 
 
 def _dequantised_rows(call: Call, x: Tensor, table: Affine, indices: str) -> str:
