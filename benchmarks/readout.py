@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import argparse
 import statistics
+import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -29,7 +30,6 @@ from headway_trainer.heads import HeadConfig, Rows, fit_head
 from headway_trainer.learning import qat
 from headway_trainer.models.student import Pooling, Student, pool
 from headway_trainer.parity import key
-from headway_trainer.progress import Progress
 from headway_trainer.run import Run
 from headway_trainer.steps.train import load_pair
 
@@ -154,10 +154,10 @@ def main() -> None:
     qat.detach(student)
     student.eval()
     ways = readouts(student)
-    progress, found = Progress("readout", len(run.taught)), {}
-    for of in run.taught:
+    found = {}
+    for number, of in enumerate(run.taught, 1):
+        print(f"{number}/{len(run.taught)} {of.name}", file=sys.stderr, flush=True)
         found[of.name] = scores_of(run, student, of, ways, chosen.rows)
-        progress.advance(None, len(ways))
     page = table(run, ways, found, chosen.rows)
     if chosen.write:
         RESULTS.write_text(page, "utf-8")
