@@ -24,7 +24,7 @@ def _gather(call: Call) -> str:
     if axis == 0 and batch_dims == 0 and x.rank > 1:
         if isinstance(x.constant, Affine):
             return _dequantised_rows(call, x, x.constant, call.name(indices))
-        if isinstance(x.constant, Palette):
+        if isinstance(x.constant, Palette) and x.constant.entries.dtype.kind == "f":
             return _looked_up_rows(call, x, x.constant, indices)
     if batch_dims == 0 and not (x.batched and indices.batched):
         return _from_one_table(call, x, indices, axis)
