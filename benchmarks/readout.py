@@ -136,7 +136,8 @@ def table(run: Run, ways: Sequence[Readout], found: Mapping[str, Sequence[Score]
     told = (
         f"Test accuracy in percent of heads on {rows:,} training rows of a set (`python benchmarks/readout.py`); the "
         f"student of `{run.config.base_id}` was read after int8 training, in PyTorch {torch.__version__}. It had been "
-        f"trained to be read by *{own}*. *both* is the first token and the mean, *mean_max* the mean and the maximum."
+        f"trained to be read by *{own}*. *both* is the first token and the mean, *mean_max* the mean and the maximum. "
+        "The lexicon is the released package's."
     )
     return "\n".join([*lines, "", told, ""])
 
