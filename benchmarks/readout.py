@@ -31,6 +31,7 @@ from headway_trainer.learning import qat
 from headway_trainer.models.student import Pooling, Student, pool
 from headway_trainer.parity import key
 from headway_trainer.run import Run
+from headway_trainer.steps.lexicon import unlearnt
 from headway_trainer.steps.train import load_pair
 
 RESULTS = Path(__file__).parent / "results" / "readout.md"
@@ -108,7 +109,8 @@ def scores_of(run: Run, student: Student, of: LabelledSet, ways: Sequence[Readou
         for split in SPLITS:
             examples, places = run.examples(of, split), np.array(run.kept_rows(of, split))
             chosen = drawn(len(places), rows if split == "train" else 0, run.config.seed)
-            words = kept[key(of, split)][chosen][:, width:]
+            whole = kept[key(of, split)]
+            words = (unlearnt(run, of, whole) if split == "dev" else whole)[chosen][:, width:]
             labels = np.array(examples.labels)[places[chosen]]
             found = read(student, [examples.ids[row] for row in places[chosen]], ways)
             for way, features in zip(splits, found, strict=True):

@@ -69,6 +69,7 @@ schedule = { learning_rate = 1e-4 }
 
 [lexicon]
 buckets = 1024
+refit = true
 
 [[heads]]
 name = "topic-1"

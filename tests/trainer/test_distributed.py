@@ -86,6 +86,74 @@ def test_two_processes_end_where_one_does(tmp_path: Path, kind: str) -> None:
     assert first["scores"] == pytest.approx(one["scores"], abs=1e-6)
 
 
+APART = """
+import json
+import sys
+from pathlib import Path
+
+import torch
+
+from headway_trainer.learning import distributed
+from headway_trainer.learning.loop import Plan, train
+from headway_trainer.learning.optimiser import Schedule
+from headway_trainer.processes import rank
+
+folder, stop_after, batches = Path(sys.argv[1]), int(sys.argv[2]), json.loads(sys.argv[3])
+torch.manual_seed(5)
+model = torch.nn.Sequential(torch.nn.Linear(4, 8), torch.nn.Tanh(), torch.nn.Linear(8, 1))
+x = torch.randn(12, 4, generator=torch.Generator().manual_seed(1))
+made = 0
+
+
+def loss_of(rows):
+    global made
+    made += 1
+    if made == stop_after:
+        sys.exit(3)
+    return (model(x[list(rows)]) - 1).square().mean(), len(rows)
+
+
+rounds = [distributed.own_batches(of_round) for of_round in batches]
+plan = Plan("apart", rounds, Schedule(0.05), 1, None, 0.9, exchange="weights")
+with distributed.together():
+    outcome = train(plan, model, loss_of, folder / "model.pt", lambda: 0.0)
+weights = [value for p in model.parameters() for value in p.flatten().tolist()]
+(folder / f"rank{rank()}.json").write_text(json.dumps({"weights": weights, "steps": made}))
+"""
+
+
+def _apart(folder: Path, batches: list[list[list[int]]], processes: int, stop_after: int = 0) -> list[dict[str, Any]]:
+    folder.mkdir(exist_ok=True)
+    (folder / "apart.py").write_text(APART, "utf-8")
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path), "OMP_NUM_THREADS": "1"}
+    launcher = ["-m", "torch.distributed.run", "--standalone", f"--nproc-per-node={processes}"]
+    command = [sys.executable, *launcher, str(folder / "apart.py"), str(folder), str(stop_after), json.dumps(batches)]
+    done = subprocess.run(command, env=environment, check=False, timeout=240, capture_output=True, text=True)
+    assert (done.returncode != 0) == bool(stop_after), done.stderr
+    return [] if stop_after else [json.loads((folder / f"rank{n}.json").read_text()) for n in range(processes)]
+
+
+@pytest.mark.slow
+def test_processes_that_go_their_own_way_meet_in_the_middle(tmp_path: Path) -> None:
+    first, second = [[0, 1, 2], [6]], [[3, 4, 5], [9, 10, 11, 7]]
+    mixed = [batch for pair in zip(first, second, strict=True) for batch in pair]
+    alone = [_apart(tmp_path / name, [of], 1)[0]["weights"] for name, of in (("first", first), ("second", second))]
+    both = _apart(tmp_path / "both", [[*mixed, [8]]], 2)
+    assert both[0] == both[1]
+    assert both[0]["steps"] == 2, "a batch that does not go round is nobody's"
+    assert both[0]["weights"] == pytest.approx([(a + b) / 2 for a, b in zip(*alone, strict=True)], abs=1e-6)
+
+
+@pytest.mark.slow
+def test_processes_that_go_their_own_way_can_be_stopped_and_go_on(tmp_path: Path) -> None:
+    rounds = [[[0, 1, 2], [3, 4, 5]], [[6], [9, 10, 11, 7]], [[0, 5, 9], [1, 2, 3]]]
+    whole = _apart(tmp_path / "whole", rounds, 2)
+    _apart(tmp_path / "stopped", rounds, 2, stop_after=2)
+    resumed = _apart(tmp_path / "stopped", rounds, 2)
+    assert [of["steps"] for of in resumed] == [2, 2], "the first round was kept"
+    assert resumed[0]["weights"] == whole[0]["weights"]
+
+
 PASSES = """
 import json
 import sys
@@ -139,6 +207,16 @@ def test_a_share_of_a_batch(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("RANK", "1")
     assert distributed.share([1, 2, 3]) == ([2], 2 / 3)
     assert distributed.share([7]) == ([7], 0.0), "it takes part and weighs nothing"
+
+
+def test_whole_batches_are_dealt_out_evenly(monkeypatch: pytest.MonkeyPatch) -> None:
+    batches = [[1], [2], [3], [4], [5]]
+    assert distributed.own_batches(batches) == batches
+    monkeypatch.setenv("WORLD_SIZE", "2")
+    monkeypatch.setenv("RANK", "1")
+    assert distributed.own_batches(batches) == [[2], [4]]
+    assert distributed.own_batches([[7]]) == [[7]], "nobody stands idle, or the others would wait for ever"
+    assert distributed.own_batches([]) == []
 
 
 def test_only_the_first_process_writes(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

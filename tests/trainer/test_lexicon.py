@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -23,6 +24,7 @@ from headway_trainer.models.lexicon_fit import UNUSED, Lesson, LexiconConfig, fi
 from headway_trainer.models.student import Student, StudentConfig
 
 CONFIG = LexiconConfig(buckets=512)
+NOTHING = Examples([], [])
 TINY = StudentConfig(layers=1, hidden=32, bottleneck=16, embedding=16, intermediate=32, heads=2, max_length=12)
 
 
@@ -32,7 +34,7 @@ def examples(labels: int, words: int = 6) -> Examples:
 
 
 def fitted(sets: list[Examples], tokens: int, config: LexiconConfig = CONFIG) -> Lexicon:
-    lessons = [Lesson(rows, rows, len(set(rows.labels))) for rows in sets]
+    lessons = [Lesson(rows, rows, NOTHING, len(set(rows.labels))) for rows in sets]
     return fit(lessons, tokens, config).lexicon
 
 
@@ -63,10 +65,25 @@ def test_dev_chooses_the_penalty(labels: int) -> None:
     rows += [[2, 10 + label, 3] for label in range(1, labels) for _ in range(3)]
     rare = Examples(rows, [0] * 60 + [label for label in range(1, labels) for _ in range(3)])
     config = LexiconConfig(buckets=4096, inverse_penalties=(10.0, 1e-5))
-    assert fit([Lesson(rare, rare, labels)], 200, config).inverse_penalties == (10.0,)
+    assert fit([Lesson(rare, rare, NOTHING, labels)], 200, config).inverse_penalties == (10.0,)
     always = Examples([[2, 10, 90, 3]] * 5, [0] * 5)
-    equal = fit([Lesson(rare, always, labels)], 200, config).inverse_penalties
+    equal = fit([Lesson(rare, always, NOTHING, labels)], 200, config).inverse_penalties
     assert equal == (1e-5,), "of equals the stronger penalty"
+
+
+def test_once_dev_has_chosen_it_teaches_too() -> None:
+    train, other = examples(3), examples(2)
+    dev = Examples([[2, 60 + label, 3] for label in range(3) for _ in range(4)], [n // 4 for n in range(12)])
+    lessons = [Lesson(train, dev, dev, 3), Lesson(other, other, NOTHING, 2)]
+    alone = fit(lessons, 100, CONFIG)
+    assert alone.refitted is None
+    found = fit(lessons, 100, replace(CONFIG, refit=True))
+    assert found.inverse_penalties == alone.inverse_penalties
+    assert torch.equal(found.lexicon.table.weight, alone.lexicon.table.weight), "dev judges what it has not taught"
+    assert found.refitted is not None
+    ids = torch.tensor([[2, 60 + label, 3] for label in range(3)])
+    assert values(found.refitted, ids)[:, :3].argmax(1).tolist() == [0, 1, 2]
+    assert torch.equal(values(found.refitted, ids)[:, 3:], values(found.lexicon, ids)[:, 3:]), "nothing to learn from"
 
 
 def test_two_labels_share_one_weight() -> None:

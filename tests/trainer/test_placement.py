@@ -65,7 +65,7 @@ def test_a_lexicon_lives_on_the_cpu_whatever_models_train_on(
     with pretended_gpu(monkeypatch.setattr):
         run = Run(read_config(workshop.config), places)
         assert run_steps(run, ["lexicon"])["lexicon"]["rows"] > 0
-        whole = lexicon_step.held(run)
+        whole = lexicon_step.carried(run)
         assert whole is not None
         monkeypatch.setattr(lexicon_step, "CPU", None)
         with pytest.raises(WrongPlaceError):

@@ -27,10 +27,13 @@ from headway.coreml.golden import read_base_golden, read_head_golden
 from headway.coreml.model import MLModel
 from headway_trainer.binding import forget_from
 from headway_trainer.config import read_config
+from headway_trainer.evaluate import accuracy
 from headway_trainer.gate import DeviceReport, Waiver
+from headway_trainer.head_folder import measure_head
 from headway_trainer.order import ORDER, first_reader
 from headway_trainer.pipeline import STEPS, run_steps
 from headway_trainer.run import Places, Run
+from headway_trainer.steps import lexicon as lexicon_step
 
 from .test_loop import nearly_full_disk
 
@@ -79,6 +82,24 @@ def test_exported_weights_are_those_of_training(finished: tuple[Path, dict[str, 
     )
     assert facts["feature_deviation_from_qat"] < 1e-5
     assert facts["label_agreement_with_qat"] == 1.0
+
+
+def test_dev_judges_a_lexicon_that_has_not_learnt_from_it(workshop: Any, finished: tuple[Path, dict[str, Any]]) -> None:
+    run = start(workshop, finished[0])
+    (topics,) = run.sets
+    with np.load(run.folder("export-base") / "features.npz") as kept:
+        features = kept["dev"]
+    before = lexicon_step.unlearnt(run, topics, features)
+    moved = np.abs(before - features).max(0) > 1e-3
+    assert not moved[: run.config.student.feature_dimension].any()
+    assert moved[run.told_of(topics)].all(), "the package's lexicon has learnt from dev"
+    labels = list(run.examples(topics, "dev").labels)
+    assert (
+        finished[1]["lexicon"]["dev"] == accuracy(before[:, run.told_of(topics)].argmax(1).tolist(), labels).to_json()
+    )
+    for name in ("topic-1", "topic-2"):
+        found = measure_head(run.folder("release") / "heads" / name, before, labels, 3)["test"]
+        assert finished[1]["fit-heads"][name]["dev"] == found
 
 
 def test_golden_batches_hold_what_the_files_give(finished: tuple[Path, dict[str, Any]]) -> None:

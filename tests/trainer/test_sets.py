@@ -192,6 +192,42 @@ def test_what_one_set_measures_on_teaches_no_other(tmp_path: Path) -> None:
     assert len(read_sets((shop,), tmp_path, seed=1, longest=8)[0].splits["train"].texts) == 5
 
 
+def test_dev_rows_that_choose_nothing_may_teach(tmp_path: Path) -> None:
+    for name, texts in (
+        ("train", "甲乙"),
+        ("dev", "丙丁戊己庚"),
+        ("test", "辛"),
+        ("other", "丙丁戊"),
+        ("o.train", "壬"),
+    ):
+        rows = [f"{'long' if place % 2 else 'short'}\t{text}" for place, text in enumerate(texts)]
+        (tmp_path / name).write_text("\n".join(["label\ttext", *rows]) + "\n", "utf-8")
+    kinds = ("long", "short")
+    config = SetConfig("hotels", kinds, "train", "dev", "", "", test="test", max_dev_rows=2)
+    (plain,) = read_sets((config,), tmp_path, seed=1, longest=8)
+    learning = replace(config, learn_rest_of_dev=True)
+    (found,) = read_sets((learning,), tmp_path, seed=1, longest=8)
+    assert found.splits["dev"] == plain.splits["dev"]
+    train, dev = (found.splits[split].texts for split in ("train", "dev"))
+    assert sorted((*train, *dev)) == sorted("甲乙丙丁戊己庚")
+    assert len(dev) == 2
+    assert found.splits["train"].digest != plain.splits["train"].digest
+    other = SetConfig("shop", kinds, "o.train", "dev", "", "", test="other")
+    beside, _ = read_sets((learning, other), tmp_path, seed=1, longest=8)
+    assert beside.splits["train"].texts == ("甲", "乙"), "the other set measures on all of its dev"
+
+
+def test_dev_rows_are_spent_once_they_have_chosen(tmp_path: Path) -> None:
+    for name, texts in (("train", "甲"), ("dev", "丙丁戊"), ("test", "辛"), ("other", "丁"), ("o.train", "壬")):
+        (tmp_path / name).write_text("\n".join(["label\ttext", *(f"long\t{t}" for t in texts)]) + "\n", "utf-8")
+    kinds = ("long", "short")
+    config = SetConfig("hotels", kinds, "train", "dev", "", "", test="test")
+    other = SetConfig("shop", kinds, "o.train", "other", "", "")
+    found, measured_on_dev = read_sets((config, other), tmp_path, seed=1, longest=8)
+    assert found.spent.texts == ("丙", "戊"), "what the other set measures on is not among them"
+    assert measured_on_dev.spent.texts == ()
+
+
 def test_training_rows_of_several_files_are_one_split(tmp_path: Path) -> None:
     for name, label, text in (("one", "short", "甲"), ("two", "long", "乙"), ("dev", "long", "丙")):
         (tmp_path / name).write_text(f"label\ttext\n{label}\t{text}\n", "utf-8")
@@ -263,6 +299,8 @@ def test_a_set_of_more_weight_is_asked_more_often() -> None:
         ("sampling_temperature = 2.0", "sampling_temperature = 0.5", "1 or more"),
         ("max_rows = 40", "weight = 0", "more than 0"),
         ("sampling_temperature = 2.0", 'train = "train.tsv"', "belongs into the sets"),
+        ("max_rows = 40", "max_dev_rows = 9\nlearn_rest_of_dev = true", "a test of its own"),
+        ("max_dev_rows = 12", "learn_rest_of_dev = true", "max_dev_rows"),
     ],
 )
 def test_sets_that_cannot_be_are_named(tmp_path: Path, old: str, new: str, why: str) -> None:

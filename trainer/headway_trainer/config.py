@@ -190,6 +190,8 @@ def _check_sets(data: DataConfig) -> None:
     for entry in data.labelled:
         if len(set(entry.labels)) < 2:
             raise _refused(f"data: {entry.name or 'labels'}", "a set needs two labels at least")
+        if entry.learn_rest_of_dev and (entry.test is None or entry.max_dev_rows is None):
+            raise _refused(f"data: {entry.name}: learn_rest_of_dev", "it needs max_dev_rows, and a test of its own")
         if entry.weight <= 0:
             raise _refused(f"data: {entry.name}: weight", "it must be more than 0")
     if data.sampling_temperature < 1:

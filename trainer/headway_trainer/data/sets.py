@@ -30,7 +30,8 @@ class SetConfig:
     """Files of one labelled set, the columns to read, and its part in the run.
 
     `more` are further files of training rows. Without `test` the dev split is the test split too, and the facts say so.
-    `max_rows` takes so many training rows by chance, `max_dev_rows` so many of dev; test is always whole. Rows of
+    `max_rows` takes so many training rows by chance, `max_dev_rows` so many of dev; test is always whole. With
+    `learn_rest_of_dev` the dev rows that are not taken are training rows: nothing is chosen by them. Rows of
     `left_out` labels are not read: a label that stands in test alone can be learnt by nobody. `weight` has training ask
     the set so many times as often as its rows alone would. The name is part of its heads' names, so it holds a-z, 0-9
     and dashes. `label_titles` are what people read for the labels, in the same order.
@@ -47,6 +48,7 @@ class SetConfig:
     text_column: str = "text"
     max_rows: int | None = None
     max_dev_rows: int | None = None
+    learn_rest_of_dev: bool = False
     held_out: bool = False
     label_titles: tuple[str, ...] = ()
     left_out: tuple[str, ...] = ()
@@ -58,12 +60,15 @@ class SetConfig:
 class LabelledSet:
     """A set as read: its splits by name and the columns `span` of the joint classifier, none for a held-out set.
 
-    `borrowed` says how many of its training rows were left out, by the set that measures on them.
+    `spent` are the dev rows that may be learnt from once they have chosen: none that another set measures on, and none
+    at all where dev is what the set is measured on. `borrowed` says how many of its training rows were left out, by the
+    set that measures on them.
     """
 
     config: SetConfig
     splits: Mapping[str, Labelled]
     span: slice
+    spent: Labelled
     borrowed: Mapping[str, int] = field(default_factory=dict)
 
     @property
@@ -94,14 +99,16 @@ def read_sets(configs: Sequence[SetConfig], folder: Path, seed: int, longest: in
     start = 0
     for place, (config, (train, dev, test)) in enumerate(zip(configs, read, strict=True)):
         stop = start if config.held_out else start + len(config.labels)
-        own, borrowed = _own(train, place, measured, longest)
+        chosen, rest = _parted(dev, config.max_dev_rows, seed)
+        own, borrowed = _own(together(train, rest) if config.learn_rest_of_dev else train, place, measured, longest)
         splits = {
-            "train": _capped(own, config.max_rows, seed),
-            "dev": _capped(dev, config.max_dev_rows, seed),
+            "train": _parted(own, config.max_rows, seed)[0],
+            "dev": chosen,
             "test": test,
         }
         told = {configs[other].name: count for other, count in borrowed.items()}
-        found.append(LabelledSet(config, splits, slice(start, stop), told))
+        spent = _own(chosen, place, measured, longest)[0] if config.test else _chosen(chosen, [])
+        found.append(LabelledSet(config, splits, slice(start, stop), spent, told))
         start = stop
     return tuple(found)
 
@@ -140,8 +147,11 @@ def _read(config: SetConfig, folder: Path) -> tuple[Labelled, Labelled, Labelled
     return train, dev, read(config.test) if config.test else dev
 
 
-def _capped(rows: Labelled, most: int | None, seed: int) -> Labelled:
-    return rows if most is None else _chosen(rows, drawn(len(rows.texts), most, seed))
+def _parted(rows: Labelled, most: int | None, seed: int) -> tuple[Labelled, Labelled]:
+    """Return `most` rows drawn by chance, all of them for None, and the others."""
+    count = len(rows.texts)
+    taken = drawn(count, most or 0, seed)
+    return _chosen(rows, taken), _chosen(rows, sorted(set(range(count)) - set(taken)))
 
 
 def _chosen(rows: Labelled, kept: Sequence[int]) -> Labelled:

@@ -19,8 +19,8 @@ from headway.contract.errors import RefusedError
 from headway_trainer.data.batches import collate, epoch_batches
 from headway_trainer.learning import checkpoint, distributed
 from headway_trainer.learning.cloze import Cloze, WordHead, guessed
-from headway_trainer.learning.distributed import Precision, device
-from headway_trainer.learning.loop import LossOf, Outcome, Plan, Rows, train
+from headway_trainer.learning.distributed import Precision, Rows, device
+from headway_trainer.learning.loop import LossOf, Outcome, Plan, train
 from headway_trainer.learning.matching import Guidance, Matching, attention_loss, guidance, points
 from headway_trainer.learning.optimiser import Schedule
 from headway_trainer.learning.transfer import Part, Transfer, parts

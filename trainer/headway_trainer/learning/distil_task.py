@@ -25,8 +25,8 @@ from headway_trainer.data.mixing import Mixture, Scored
 from headway_trainer.evaluate import Accuracy, mean_of
 from headway_trainer.learning import checkpoint, distributed, scoring
 from headway_trainer.learning.answers import Answers
-from headway_trainer.learning.distributed import Precision
-from headway_trainer.learning.loop import Plan, Rows, train
+from headway_trainer.learning.distributed import Exchange, Precision, Rows
+from headway_trainer.learning.loop import Plan, train
 from headway_trainer.learning.matching import Matching, attention_loss
 from headway_trainer.learning.optimiser import Schedule
 from headway_trainer.models.student import Student
@@ -39,7 +39,9 @@ class TaskConfig:
     `average` is the decay of the moving average of the weights, 0 for none. `start_share` is how much of the weights
     that the step began with is in those it ends with: where a student is trained further, the mean of before and
     after can be better than either (WiSE-FT, Wortsman et al. 2022). An epoch has `round_steps` batches, with 0 as
-    many as the rows fill.
+    many as the rows fill. Several processes share each batch and exchange gradients; or they share out the batches, and
+    exchange weights at the end of an epoch, going on from the mean (local SGD, Stich 2019; with one epoch a soup,
+    Wortsman et al. 2022).
     """
 
     epochs: int = 6
@@ -54,6 +56,7 @@ class TaskConfig:
     average: float = 0.0
     start_share: float = 0.0
     precision: Precision = "float32"
+    exchange: Exchange = "gradients"
     schedule: Schedule = field(default_factory=lambda: Schedule(learning_rate=1e-3))
 
 
@@ -87,8 +90,19 @@ def distil_task(
             loss = loss + config.attention_weight * attention_loss(out, guide, mask)
         return loss, int(mask.sum())
 
-    rounds = inputs.train.rounds(config.batch_size, config.epochs, seed, config.round_steps)
-    plan = Plan(name, rounds, config.schedule, seed, config.patience, config.average, precision=config.precision)
+    rounds: Sequence[Sequence[Rows]] = inputs.train.rounds(config.batch_size, config.epochs, seed, config.round_steps)
+    if config.exchange == "weights":
+        rounds = [distributed.own_batches(batches) for batches in rounds]
+    plan = Plan(
+        name,
+        rounds,
+        config.schedule,
+        seed,
+        config.patience,
+        config.average,
+        precision=config.precision,
+        exchange=config.exchange,
+    )
 
     def score() -> float:
         return mean_of([correct(student, rows, inputs.pad_id, span) for rows, span in inputs.dev])

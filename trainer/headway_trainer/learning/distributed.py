@@ -1,14 +1,15 @@
 """One process or several: where tensors live, which rows of a batch are mine, and who writes.
 
 Under `torchrun` every process trains on its share of each batch and `DistributedDataParallel` averages the gradients;
-shares are weighed by their rows, so the sum is that of one process wherever the loss is a mean over rows. The first
-process scores, prints and writes. Without torchrun nothing here does anything.
+shares are weighed by their rows, so the sum is that of one process wherever the loss is a mean over rows. Or each takes
+whole batches of its own and they meet for the mean of their weights now and then. The first process scores, prints and
+writes. Without torchrun nothing here does anything.
 """
 
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from datetime import timedelta
 from functools import cache
@@ -26,7 +27,11 @@ T = TypeVar("T")
 Precision = Literal["float32", "bfloat16"]
 """What matrix products compute in while training."""
 
-LossOf = Callable[[Sequence[int]], tuple[Tensor, int]]
+Exchange = Literal["gradients", "weights"]
+"""What processes that train together tell each other: gradients at every step, or weights at the end of a round."""
+
+Rows = Sequence[int]
+LossOf = Callable[[Rows], tuple[Tensor, int]]
 
 _PATIENCE = timedelta(hours=6)  # the others wait while the first process converts or scores
 
@@ -87,6 +92,22 @@ def share(rows: Sequence[int]) -> tuple[Sequence[int], float]:
         return rows, 1.0
     mine = rows[rank() :: world()]
     return (mine, len(mine) * world() / len(rows)) if mine else (rows[:1], 0.0)
+
+
+def own_batches(batches: Sequence[Rows]) -> Sequence[Rows]:
+    """Return the batches of a round that this process takes whole: as many as every other, one at least."""
+    each = max(1, len(batches) // world()) if batches else 0
+    return [batches[(rank() + place * world()) % len(batches)] for place in range(each)]
+
+
+@torch.no_grad()
+def meet(tensors: Iterable[Tensor]) -> None:
+    """Give each of the tensors, in place, its mean over all processes, which call this together."""
+    if world() == 1:
+        return
+    for tensor in tensors:
+        group.all_reduce(tensor)
+        tensor /= world()
 
 
 def objective(module: nn.Module, loss_of: LossOf) -> LossOf:

@@ -19,8 +19,8 @@ from headway_trainer.data.examples import Examples
 from headway_trainer.data.mixing import Mixture, Scored
 from headway_trainer.evaluate import Accuracy, mean_of
 from headway_trainer.learning import scoring
-from headway_trainer.learning.distributed import Precision
-from headway_trainer.learning.loop import Plan, Rows, train
+from headway_trainer.learning.distributed import Precision, Rows
+from headway_trainer.learning.loop import Plan, train
 from headway_trainer.learning.optimiser import Schedule
 from headway_trainer.models.teacher import Teacher
 

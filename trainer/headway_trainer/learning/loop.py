@@ -22,7 +22,7 @@ from torch import Tensor, nn
 
 from headway_trainer.learning import checkpoint, distributed, optimiser
 from headway_trainer.learning.average import Average
-from headway_trainer.learning.distributed import Precision
+from headway_trainer.learning.distributed import Exchange, Precision, Rows
 from headway_trainer.learning.optimiser import Schedule, Stage
 from headway_trainer.processes import rank, world
 from headway_trainer.progress import Progress, finite
@@ -30,7 +30,6 @@ from headway_trainer.progress import Progress, finite
 _APART = 1_000_003
 """Between the seeds of two processes, further than any number of rounds."""
 
-Rows = Sequence[int]
 LossOf = Callable[[Rows], tuple[Tensor, int]]
 """Takes the rows of a batch; returns the loss and how many tokens it came from."""
 
@@ -42,7 +41,8 @@ class Plan:
     `average` is the decay of the moving average whose weights are scored and kept; 0 takes the weights as they are.
     A checkpoint within a round is written when `save_every_s` seconds have gone by since the last one. `stages` share
     out the steps, each at the end of a round, and decide which parameters learn; without them all do, all the time.
-    The loss is computed in `precision`; weights, gradients and optimiser are float32 either way.
+    The loss is computed in `precision`; weights, gradients and optimiser are float32 either way. Several processes
+    share each batch, or with the exchange of weights each has whole batches, the plan's being those of this process.
     """
 
     name: str
@@ -54,6 +54,7 @@ class Plan:
     save_every_s: float = 300.0
     stages: Sequence[Stage] = ()
     precision: Precision = "float32"
+    exchange: Exchange = "gradients"
 
     @property
     def steps(self) -> int:
@@ -104,6 +105,11 @@ class _Training:
         self._saved = time.monotonic()
 
     @property
+    def apart(self) -> bool:
+        """Whether processes train on batches of their own."""
+        return self.plan.exchange == "weights"
+
+    @property
     def stage(self) -> int:
         """The stage of the current round; 0 in a plan without stages."""
         return optimiser.stage_at(self.plan.stages, self._steps_before(self.round)) if self.plan.stages else 0
@@ -118,7 +124,7 @@ class _Training:
         self._seed()
         batches = self.plan.rounds[self.round]
         while self.batch < len(batches):
-            rows, weight = distributed.share(batches[self.batch])
+            rows, weight = (batches[self.batch], 1.0) if self.apart else distributed.share(batches[self.batch])
             loss, tokens = objective(rows)
             value = finite(loss.item(), self.plan.name, self.progress.done + 1)
             loss = loss * weight if weight != 1 else loss
@@ -131,7 +137,16 @@ class _Training:
             # Several processes have random numbers of their own each: they meet at the end of a round.
             if due and self.batch < len(batches) and world() == 1:
                 self.save(random=_random_state())
+        if self.apart:
+            self.meet()
         self.round, self.batch = self.round + 1, 0
+
+    def meet(self) -> None:
+        """Take the mean over all processes of weights, of their average and of what the optimiser remembers."""
+        remembered = (value for state in self.tuner.state.values() for value in state.values())
+        # How many steps were made is a tensor too, and the same everywhere.
+        moments = (value for value in remembered if torch.is_tensor(value) and value.ndim)
+        distributed.meet([*self.module.parameters(), *self.average.weights.values(), *moments])
 
     def save(self, random: dict[str, Any] | None = None) -> None:
         """Write the checkpoint; within a round, `random` is the state of the generators."""
@@ -191,7 +206,8 @@ def train(
         with distributed.computing(plan.precision):
             return losses[training.stage](rows)
 
-    outcome, objective = training.outcome, distributed.objective(module, current)
+    outcome = training.outcome
+    objective = current if training.apart else distributed.objective(module, current)
     while training.round < len(plan.rounds):
         if training.batch == 0 and _exhausted(outcome.scores, plan.patience):
             break

@@ -22,10 +22,13 @@ from sklearn.svm import LinearSVC
 
 from headway.contract.errors import RefusedError
 from headway_trainer.data.batches import CPU, collate
-from headway_trainer.data.examples import Examples
+from headway_trainer.data.examples import Examples, joined
 from headway_trainer.models.lexicon import HASHES, MOST_TOKENS, WIDTH, Area, Lexicon, columns, hashed
 
 Float64 = NDArray[np.float64]
+
+_Part = tuple[Float64, Float64]
+"""Weights [rows, fold · columns] and bias [labels] of one set."""
 
 UNUSED = 2.0**-20
 """Every weight of a row of which nothing was learnt: next to nothing, but a row of zeros has no int8 scale."""
@@ -35,27 +38,33 @@ _SMOOTHING, _ROUNDS, _TOLERANCE = 0.5, 100, 1e-2
 
 @dataclass(frozen=True, slots=True)
 class LexiconConfig:
-    """`buckets` of all sets together (0: no lexicon); inverse penalties of which each set's dev rows choose one."""
+    """`buckets` of all sets together (0: no lexicon); inverse penalties of which each set's dev rows choose one.
+
+    With `refit` the base carries a table that was fitted once more, with the penalties that dev chose, on dev rows too.
+    """
 
     buckets: int = 0
     inverse_penalties: tuple[float, ...] = (0.3, 1.0)
+    refit: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class Lesson:
-    """What one set teaches: rows to fit on, rows that choose the penalty, how many labels."""
+    """What one set teaches: rows to fit on, rows that choose the penalty, those of them to learn from then, labels."""
 
     train: Examples
     dev: Examples
+    spent: Examples
     labels: int
 
 
 @dataclass(frozen=True, slots=True)
 class Fitted:
-    """The lexicon, and the inverse penalty that was chosen for each set."""
+    """The lexicon, the inverse penalty that was chosen for each set, and the lexicon that learnt from dev too."""
 
     lexicon: Lexicon
     inverse_penalties: tuple[float, ...]
+    refitted: Lexicon | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,18 +108,31 @@ def fit(lessons: Sequence[Lesson], tokens: int, config: LexiconConfig) -> Fitted
     labels = [lesson.labels for lesson in lessons]
     width = max(WIDTH, *map(columns, labels))
     areas = laid_out([len(np.unique(counts.found.indices)) for counts in counted], labels, config.buckets, width)
-    table = np.full((sum(area.rows for area in areas), width), 0.0, dtype=np.float32)
-    biases: list[Float64] = []
-    chosen: list[float] = []
+    penalties: list[float] = []
+    parts: list[_Part] = []
     for lesson, counts, area in zip(lessons, counted, areas, strict=True):
         fold = area.fold(width)
-        penalty, weights, bias = _chosen(lesson, counts.shares(area.rows, fold), area, fold, config.inverse_penalties)
+        penalty, part = _chosen(lesson, counts.shares(area.rows, fold), area, fold, config.inverse_penalties)
+        penalties.append(penalty)
+        parts.append(part)
+    made = _assembled(areas, width, parts)
+    if not config.refit:
+        return Fitted(made, tuple(penalties), None)
+    for place, (lesson, area, penalty) in enumerate(zip(lessons, areas, penalties, strict=True)):
+        if lesson.spent.ids:
+            both = joined(lesson.train, lesson.spent)
+            shares = _counted(both).of_several().shares(area.rows, area.fold(width))
+            parts[place] = _fitted(shares, np.array(both.labels), area, penalty)
+    return Fitted(made, tuple(penalties), _assembled(areas, width, parts))
+
+
+def _assembled(areas: Sequence[Area], width: int, parts: Sequence[_Part]) -> Lexicon:
+    table = np.full((sum(area.rows for area in areas), width), 0.0, dtype=np.float32)
+    for area, (weights, _) in zip(areas, parts, strict=True):
         table[area.first_row : area.first_row + area.rows, : weights.shape[1]] = weights
-        biases.append(bias)
-        chosen.append(penalty)
     table[np.abs(table).max(axis=1) < UNUSED] = UNUSED
-    together = torch.from_numpy(np.concatenate(biases).astype(np.float32))
-    return Fitted(Lexicon(torch.from_numpy(table), areas, together), tuple(chosen))
+    together = torch.from_numpy(np.concatenate([bias for _, bias in parts]).astype(np.float32))
+    return Lexicon(torch.from_numpy(table), areas, together)
 
 
 def laid_out(ngrams: Sequence[int], labels: Sequence[int], buckets: int, width: int) -> tuple[Area, ...]:
@@ -149,7 +171,7 @@ def _counted(examples: Examples) -> _Counts:
 
 def _chosen(
     lesson: Lesson, shares: csr_matrix, area: Area, fold: int, penalties: Sequence[float]
-) -> tuple[float, Float64, Float64]:
+) -> tuple[float, _Part]:
     """Return the inverse penalty that dev likes best (the strongest of equals), and its `_fitted`."""
     fitted = [_fitted(shares, np.array(lesson.train.labels), area, penalty) for penalty in sorted(penalties)]
     scores = [0]
@@ -159,12 +181,10 @@ def _chosen(
         guesses = [(of[:, 0] > 0) if area.labels == 2 else of.argmax(1) for of in told]
         scores = [int((guess == np.array(lesson.dev.labels)).sum()) for guess in guesses]
     best = scores.index(max(scores))
-    return sorted(penalties)[best], *fitted[best]
+    return sorted(penalties)[best], fitted[best]
 
 
-def _fitted(
-    shares: csr_matrix, labels: NDArray[np.int64], area: Area, inverse_penalty: float
-) -> tuple[Float64, Float64]:
+def _fitted(shares: csr_matrix, labels: NDArray[np.int64], area: Area, inverse_penalty: float) -> _Part:
     """Return weights [rows, fold · columns] and bias [labels] of one set."""
     models = [_against_the_rest(shares, labels == of, inverse_penalty) for of in range(area.labels)[-area.columns :]]
     weights = np.stack([weight for weight, _ in models], axis=1)

@@ -147,6 +147,7 @@ def _reader(package: Path, run: Run) -> Features:
 def _refitted(run: Run, of: LabelledSet, features: Mapping[str, Float32]) -> dict[str, Any]:
     """Fit the first head of the configuration on these features; dev chose its weight decay, test is told once."""
     cached = {split: features[key(of, split)] for split in SPLITS}
+    cached["dev"] = lexicon_step.unlearnt(run, of, cached["dev"])
     labels = {split: np.array(run.examples(of, split).labels)[run.kept_rows(of, split)] for split in SPLITS}
     config = run.config.heads_of(of.name)[0]
     train, dev = (Rows(cached[split], labels[split], run.told_of(of)) for split in ("train", "dev"))

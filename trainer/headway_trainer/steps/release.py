@@ -109,7 +109,9 @@ def _fitted(run: Run, of: LabelledSet, config: HeadConfig, cached: Any) -> dict[
         config = replace(config, refit=False)
     names = of.config.labels
     labels = {split: np.array(run.examples(of, split).labels)[run.kept_rows(of, split)] for split in ("train", "dev")}
-    rows = {split: Rows(cached[key(of, split)], labels[split], run.told_of(of)) for split in labels}
+    features = {split: cached[key(of, split)] for split in labels}
+    features["dev"] = lexicon_step.unlearnt(run, of, features["dev"])
+    rows = {split: Rows(features[split], labels[split], run.told_of(of)) for split in labels}
     golden, _ = _golden(run, [of], cached)
     scratch = run.folder("fit-heads") / f"{config.name}.mlmodel"
     facts = make_head(_head_folder(run, config.name), scratch, config, rows["train"], rows["dev"], golden, names)
