@@ -131,6 +131,22 @@ def test_one_class_is_refused(desk: Path) -> None:
 
 
 @pytest.mark.parametrize(
+    ("step", "wrong"),
+    [
+        ("task", "start_share = 1.0"),
+        ("task", "alpha = 1.5"),
+        ("qat", "masked = -0.1"),
+        ("qat", "average = nan"),
+    ],
+)
+def test_a_share_that_is_none_is_refused(desk: Path, step: str, wrong: str) -> None:
+    edit(desk, "run.toml", f"[{step}]\n", f"[{step}]\n{wrong}\n")
+    with pytest.raises(RefusedError, match=f"{step}: {wrong.split()[0]}") as caught:
+        read_config(desk / "run.toml")
+    assert caught.value.code == "train.config"
+
+
+@pytest.mark.parametrize(
     ("names", "titles", "said"), [(["a", "a"], [], "twice"), (["a", "b"], ["一"], "label_titles has 1")]
 )
 def test_labels_that_do_not_fit(names: list[str], titles: list[str], said: str) -> None:

@@ -152,6 +152,7 @@ def from_document(document: dict[str, Any], name: str = "config") -> RunConfig:
     config: RunConfig = _build(RunConfig, document, name)
     _check_sets(config.data)
     _check_lengths(config)
+    _check_shares(config)
     matched = [step.hidden_weight or step.attention_weight for step in (config.task, config.qat)]
     if config.teacher.answers and any(matched):
         raise _refused("teacher: answers", "states can only be matched where the teacher answers every row")
@@ -177,6 +178,16 @@ def _check_lengths(config: RunConfig) -> None:
     stages = config.student.layers + bool(config.general.masked_weight)
     if config.general.transfer == "progressive" and 0 < config.general.steps < stages:
         raise _refused("general: steps", f"layers that learn one after the other need {stages} or more")
+
+
+def _check_shares(config: RunConfig) -> None:
+    """Whatever is a part of something: all of it would leave nothing to learn with, but for the teacher's answers."""
+    for where, step in (("teacher: finetune", config.teacher.finetune), ("task", config.task), ("qat", config.qat)):
+        for name in ("masked", "average", "start_share"):
+            if not 0 <= getattr(step, name, 0.0) < 1:
+                raise _refused(f"{where}: {name}", "it must be from 0 to below 1")
+        if not 0 <= getattr(step, "alpha", 0.0) <= 1:
+            raise _refused(f"{where}: alpha", "it must be from 0 to 1")
 
 
 def _check_sets(data: DataConfig) -> None:
