@@ -3,7 +3,7 @@
 Either its exported files answer or, which is sooner known, the student with its own classifier. The first head of the
 configuration speaks for the files, on the features of the exported base; test rows are answered by the head's released
 file. A head that was fitted once more on dev has seen dev, so dev rows are answered by the one from before, fitted on
-train alone with the weight decay that dev chose.
+train alone with the weight decay that dev chose; likewise the lexicon.
 """
 
 from __future__ import annotations
@@ -24,6 +24,7 @@ from headway_trainer import dense
 from headway_trainer.ablation.paired import Right
 from headway_trainer.data.sets import LabelledSet
 from headway_trainer.files import write_text
+from headway_trainer.head_rows import head_rows
 from headway_trainer.heads import HeadConfig, Rows, fit_head
 from headway_trainer.learning.distil_task import predictions
 from headway_trainer.order import ORDER
@@ -96,16 +97,18 @@ def _exported(run: Run) -> Callable[[LabelledSet, str], Right]:
 
 def _right(run: Run, cached: Any, of: LabelledSet, split: str) -> Right:
     config = run.config.heads_of(of.name)[0]
-    features, labels = cached[key(of, split)], np.array(run.examples(of, split).labels)
-    if split == "dev" and config.refit and of.config.test is not None:
-        return np.asarray(_chosen_before(run, of, config, cached) == labels)
+    if split == "test":
+        features, labels = cached[key(of, split)], np.array(run.examples(of, split).labels)
+    else:
+        rows = head_rows(run, of, cached)
+        features, labels = rows["dev"].features, rows["dev"].labels
+        if config.refit and of.config.test is not None:
+            return np.asarray(_chosen_before(run, of, config, rows) == labels)
     given = MLModel(run.folder("fit-heads") / f"{config.name}.mlmodel").predict({"features": features})
     return np.asarray(given["probabilities"].argmax(1) == labels)
 
 
-def _chosen_before(run: Run, of: LabelledSet, config: HeadConfig, cached: Any) -> NDArray[np.int64]:
-    labels = {split: np.array(run.examples(of, split).labels)[run.kept_rows(of, split)] for split in ("train", "dev")}
-    rows = {split: Rows(cached[key(of, split)], labels[split], run.told_of(of)) for split in labels}
+def _chosen_before(run: Run, of: LabelledSet, config: HeadConfig, rows: Mapping[str, Rows]) -> NDArray[np.int64]:
     decay = run.needed("fit-heads")[config.name]["weight_decay"]
     once = replace(config, weight_decays=(decay,), refit=False)
     fitted = fit_head(once, rows["train"], rows["dev"], len(of.config.labels))

@@ -26,10 +26,11 @@ from headway.coreml.package import read_package
 from headway_trainer import dense
 from headway_trainer.compress import LOWER, Bits, CompressConfig, bits_of, mean_bits
 from headway_trainer.data.golden import choose, encoded
-from headway_trainer.data.sets import SPLITS, LabelledSet, by_set
+from headway_trainer.data.sets import LabelledSet, by_set
 from headway_trainer.evaluate import accuracy
 from headway_trainer.export.compressed import FloatProgram, with_matrix
 from headway_trainer.featured import READ_ONCE, featured
+from headway_trainer.head_rows import head_rows
 from headway_trainer.heads import HeadConfig, Rows, fit_head
 from headway_trainer.learning import qat
 from headway_trainer.parity import agreement, classifier_of, dev_answers, kept_texts, key, parity
@@ -146,13 +147,11 @@ def _reader(package: Path, run: Run) -> Features:
 
 def _refitted(run: Run, of: LabelledSet, features: Mapping[str, Float32]) -> dict[str, Any]:
     """Fit the first head of the configuration on these features; dev chose its weight decay, test is told once."""
-    cached = {split: features[key(of, split)] for split in SPLITS}
-    cached["dev"] = lexicon_step.unlearnt(run, of, cached["dev"])
-    labels = {split: np.array(run.examples(of, split).labels)[run.kept_rows(of, split)] for split in SPLITS}
+    rows = head_rows(run, of, features)
     config = run.config.heads_of(of.name)[0]
-    train, dev = (Rows(cached[split], labels[split], run.told_of(of)) for split in ("train", "dev"))
-    fitted = fit_head(_once(run, config), train, dev, len(of.config.labels))
-    scores = {split: _score(fitted.weights, cached[split], labels[split]) for split in ("dev", "test")}
+    fitted = fit_head(_once(run, config), rows["train"], rows["dev"], len(of.config.labels))
+    rows["test"] = Rows(features[key(of, "test")], np.array(run.examples(of, "test").labels))
+    scores = {split: _score(fitted.weights, rows[split]) for split in ("dev", "test")}
     return {"head": config.name, **scores}
 
 
@@ -163,8 +162,8 @@ def _once(run: Run, config: HeadConfig) -> HeadConfig:
     return replace(config, weight_decays=decays, refit=False)
 
 
-def _score(weights: Mapping[str, Float32], features: Float32, labels: NDArray[np.int64]) -> dict[str, object]:
-    return accuracy(dense.logits(weights, features).argmax(1).tolist(), labels.tolist()).to_json()
+def _score(weights: Mapping[str, Float32], rows: Rows) -> dict[str, object]:
+    return accuracy(dense.logits(weights, rows.features).argmax(1).tolist(), rows.labels.tolist()).to_json()
 
 
 def _speeds(run: Run, packages: Mapping[str, Path], config: CompressConfig) -> dict[str, float]:

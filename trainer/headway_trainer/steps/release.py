@@ -31,7 +31,8 @@ from headway_trainer.export.folders import (
 )
 from headway_trainer.featured import ALONE, featured
 from headway_trainer.head_folder import fitted_on, make_head, measure_head
-from headway_trainer.heads import HeadConfig, Rows
+from headway_trainer.head_rows import head_rows
+from headway_trainer.heads import HeadConfig
 from headway_trainer.learning import qat
 from headway_trainer.parity import Classifier, classifier_of, dev_answers, kept_texts, key, parity
 from headway_trainer.ranges import magnitudes, refuse_overflow
@@ -108,15 +109,12 @@ def _fitted(run: Run, of: LabelledSet, config: HeadConfig, cached: Any) -> dict[
         # Dev is what this set is measured on: no head may learn from it.
         config = replace(config, refit=False)
     names = of.config.labels
-    labels = {split: np.array(run.examples(of, split).labels)[run.kept_rows(of, split)] for split in ("train", "dev")}
-    features = {split: cached[key(of, split)] for split in labels}
-    features["dev"] = lexicon_step.unlearnt(run, of, features["dev"])
-    rows = {split: Rows(features[split], labels[split], run.told_of(of)) for split in labels}
+    rows = head_rows(run, of, cached)
     golden, _ = _golden(run, [of], cached)
     scratch = run.folder("fit-heads") / f"{config.name}.mlmodel"
     facts = make_head(_head_folder(run, config.name), scratch, config, rows["train"], rows["dev"], golden, names)
     whole = len(of.splits["train"].texts)
-    return {**facts, "fitted_on": fitted_on(len(labels["train"]), whole, refit=config.refit)}
+    return {**facts, "fitted_on": fitted_on(len(rows["train"].labels), whole, refit=config.refit)}
 
 
 def evaluation(run: Run) -> dict[str, Any]:
