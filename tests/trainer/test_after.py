@@ -24,6 +24,8 @@ from headway_trainer.learning import checkpoint
 from headway_trainer.pipeline import run_steps
 from headway_trainer.run import Places, Run
 
+from .test_sets import config_text
+
 LEARNT = ["trim", "prepare", "teacher", "second-opinion", "distil-general", "distil-task"]
 
 
@@ -192,3 +194,16 @@ def test_only_what_weights_depend_on_must_be_equal(workshop: Any, part: str, cha
     found = differences(config, other)
     assert found == differences(other, config)
     assert [entry.split(" ")[0] for entry in found] == ([named] if named else [])
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [("seed = 3", "seed = 4"), ("max_dev_rows = 12", "max_dev_rows = 13"), ("max_dev_rows = 12\n", "")],
+)
+def test_dev_rows_that_were_not_taken_may_have_been_learnt(old: str, new: str) -> None:
+    text = config_text()
+    assert old in text
+    earlier, other = (from_document(tomllib.loads(of)) for of in (text, text.replace(old, new, 1)))
+    assert [entry.split(" ")[0] for entry in differences(earlier, other)] == ["seed"]
+    whole = from_document(tomllib.loads(text.replace("max_dev_rows = 12\n", "")))
+    assert differences(whole, replace(whole, seed=4)) == [], "where dev is taken whole nothing of it was learnt"

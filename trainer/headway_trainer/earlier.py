@@ -107,8 +107,14 @@ class Earlier:
 def differences(earlier: RunConfig, config: RunConfig) -> list[str]:
     """Return what must be equal for one run to go on after the other and is not, by key. Pure."""
     shape = [entry.name for entry in fields(StudentConfig) if entry.name not in _FREE]
+    drawn = _drawn_of_dev(earlier)
     pairs: Mapping[str, tuple[Any, Any]] = {
         "data.sets (names and labels of the taught ones)": (_columns(earlier), _columns(config)),
+        # The others may have been learnt from (`learn_rest_of_dev`), by this run or one before it.
+        "seed or max_dev_rows (which dev rows are taken)": (
+            drawn,
+            {name: _drawn_of_dev(config).get(name) for name in drawn},
+        ),
         "teacher.layers": (earlier.teacher.layers, config.teacher.layers),
         "trim (on or off)": (bool(earlier.trim.min_count), bool(config.trim.min_count)),
         **{f"student.{key}": (getattr(earlier.student, key), getattr(config.student, key)) for key in shape},
@@ -126,6 +132,12 @@ def _measured(prepared: Mapping[str, Any]) -> dict[str, str]:
     }
 
 
+def _drawn_of_dev(config: RunConfig) -> dict[str, tuple[int, int]]:
+    """Return what the dev rows depend on of each set of which not all are taken."""
+    capped = [of for of in config.data.labelled if of.max_dev_rows is not None]
+    return {of.name: (config.seed, of.max_dev_rows or 0) for of in capped}
+
+
 def _columns(config: RunConfig) -> list[tuple[str, str]]:
     """Return set and label of every column of the joint classifier."""
     return [(of.name, label) for of in config.data.labelled if not of.held_out for label in of.labels]
@@ -135,6 +147,6 @@ def _refused(folder: Path, why: str) -> RefusedError:
     return RefusedError(
         "train.after",
         f"This run cannot go on after {folder.name}: {why}.",
-        hint="Sets, labels, dev and test files, vocabulary and the student's shape must be those of the earlier run, "
+        hint="Sets, labels, dev and test rows, vocabulary and the student's shape must be those of the earlier run, "
         "and its distil-task done; without --after this run begins anew.",
     )
