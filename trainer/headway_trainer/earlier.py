@@ -107,14 +107,11 @@ class Earlier:
 def differences(earlier: RunConfig, config: RunConfig) -> list[str]:
     """Return what must be equal for one run to go on after the other and is not, by key. Pure."""
     shape = [entry.name for entry in fields(StudentConfig) if entry.name not in _FREE]
-    drawn = _drawn_of_dev(earlier)
+    # Dev rows that were not drawn may have been learnt from (`learn_rest_of_dev`), by this run or by one before it.
+    before, now = _drawn_of_dev(earlier), _drawn_of_dev(config)
     pairs: Mapping[str, tuple[Any, Any]] = {
         "data.sets (names and labels of the taught ones)": (_columns(earlier), _columns(config)),
-        # The others may have been learnt from (`learn_rest_of_dev`), by this run or one before it.
-        "seed or max_dev_rows (which dev rows are taken)": (
-            drawn,
-            {name: _drawn_of_dev(config).get(name) for name in drawn},
-        ),
+        "seed or max_dev_rows (which dev rows are taken)": (before, {name: now.get(name) for name in before}),
         "teacher.layers": (earlier.teacher.layers, config.teacher.layers),
         "trim (on or off)": (bool(earlier.trim.min_count), bool(config.trim.min_count)),
         **{f"student.{key}": (getattr(earlier.student, key), getattr(config.student, key)) for key in shape},
