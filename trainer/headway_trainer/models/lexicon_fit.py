@@ -60,7 +60,7 @@ class Lesson:
 
 @dataclass(frozen=True, slots=True)
 class Fitted:
-    """The lexicon, the inverse penalty chosen for each set, and where asked for the lexicon that learnt from dev too."""
+    """The lexicon, the inverse penalty chosen for each set and, where asked for, the lexicon that learnt from dev."""
 
     lexicon: Lexicon
     inverse_penalties: tuple[float, ...]
