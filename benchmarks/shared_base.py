@@ -2,8 +2,8 @@
 
     python benchmarks/shared_base.py RUN [--out benchmarks/results/shared_base.md]
 
-Reads the facts of a run of `trainer/configs/nine-sets.toml` (or any configuration with several sets) and writes the
-table. The column of the linear model and the published figures stand beside the corpora and were not measured here.
+Reads the facts of a run of `trainer/configs/mobilebert-small.toml` (or any configuration with several sets) and writes
+the table. The column of the linear model and the published figures stand beside the corpora and were not measured here.
 """
 
 from __future__ import annotations
