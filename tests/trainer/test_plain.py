@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import lzma
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -44,6 +45,25 @@ def test_bad_rows_are_named(tmp_path: Path, content: str, why: str) -> None:
     path.write_text(content, "utf-8")
     with pytest.raises(RefusedError, match=why):
         read_labelled(path)
+
+
+def test_a_row_is_named_by_the_file_as_it_was_called(tmp_path: Path) -> None:
+    for folder in ("one", "two"):
+        (tmp_path / folder).mkdir()
+    (tmp_path / "two/train.tsv").write_text("label\ttext\n\t二\n", "utf-8")
+    with pytest.raises(RefusedError, match=r"two/train\.tsv, line 2: the label"):
+        read_labelled(tmp_path / "two/train.tsv", called="two/train.tsv")
+    (tmp_path / "one/train.tsv").write_text("label\ttext\nfilm\t一\n", "utf-8")
+    assert read_labelled(tmp_path / "one/train.tsv", called="one/train.tsv").name == "one/train"
+
+
+@pytest.mark.parametrize("read", [read_labelled, read_lines])
+def test_a_file_that_is_not_there_is_asked_for_where_it_is_looked_for(tmp_path: Path, read: Any) -> None:
+    with pytest.raises(RefusedError, match=r"There is no file .*a\.tsv\.xz") as caught:
+        read(tmp_path / "a.tsv.xz")
+    assert caught.value.code == "train.corpus"
+    assert "--data" in caught.value.hint
+    assert "--corpora" in caught.value.hint
 
 
 def test_bytes_that_are_no_text_are_refused(tmp_path: Path) -> None:

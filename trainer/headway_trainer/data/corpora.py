@@ -16,7 +16,10 @@ from headway.contract.errors import RefusedError
 
 @dataclass(frozen=True, slots=True)
 class Labelled:
-    """Rows of a labelled file: `texts[i]` belongs to `labels[i]`; `digest` is the file's as stored, or `together`'s."""
+    """Rows of a labelled file: `texts[i]` belongs to `labels[i]`; `digest` is the file's as stored, or `together`'s.
+
+    `name` is what messages call it: the file as it was called, without its endings.
+    """
 
     name: str
     texts: tuple[str, ...]
@@ -41,13 +44,17 @@ class Lines:
     digest: str
 
 
-def read_labelled(path: Path, label: str = "label", text: str = "text") -> Labelled:
-    """Read a TSV whose header names the columns `label` and `text`. Raises `RefusedError` (`train.corpus`)."""
-    content, digest = _read(path)
+def read_labelled(path: Path, label: str = "label", text: str = "text", called: str = "") -> Labelled:
+    """Read a TSV whose header names the columns `label` and `text`.
+
+    Messages call the file `called`, by default by its name. Raises `RefusedError` (`train.corpus`).
+    """
+    called = called or path.name
+    content, digest = _read(path, called)
     header, *rows = content.split("\n")
     columns = header.split("\t")
     if label not in columns or text not in columns:
-        raise _refused(f"{path.name}: the header must name the columns {label} and {text}, it has {header!r}")
+        raise _refused(f"{called}: the header must name the columns {label} and {text}, it has {header!r}")
     label_at, text_at = columns.index(label), columns.index(text)
     texts: list[str] = []
     labels: list[str] = []
@@ -56,14 +63,14 @@ def read_labelled(path: Path, label: str = "label", text: str = "text") -> Label
             continue
         fields = row.split("\t")
         if len(fields) != len(columns):
-            raise _refused(f"{path.name}, line {number}: {len(fields)} fields, the header has {len(columns)}")
+            raise _refused(f"{called}, line {number}: {len(fields)} fields, the header has {len(columns)}")
         if not fields[label_at] or not fields[text_at].strip():
-            raise _refused(f"{path.name}, line {number}: the label or the text is empty")
+            raise _refused(f"{called}, line {number}: the label or the text is empty")
         labels.append(fields[label_at])
         texts.append(fields[text_at])
     if not texts:
-        raise _refused(f"{path.name}: no rows after the header")
-    return Labelled(_stem(path), tuple(texts), tuple(labels), digest)
+        raise _refused(f"{called}: no rows after the header")
+    return Labelled(_stem(called), tuple(texts), tuple(labels), digest)
 
 
 def together(first: Labelled, *others: Labelled) -> Labelled:
@@ -82,11 +89,11 @@ def together(first: Labelled, *others: Labelled) -> Labelled:
 
 def read_lines(path: Path) -> Lines:
     """Read one text per line, empty lines left out. Raises `RefusedError` (`train.corpus`)."""
-    content, digest = _read(path)
+    content, digest = _read(path, path.name)
     texts = tuple(line for line in content.split("\n") if line.strip())
     if not texts:
         raise _refused(f"{path.name}: no text in it")
-    return Lines(_stem(path), texts, digest)
+    return Lines(_stem(path.name), texts, digest)
 
 
 def segments(lines: Lines, longest: int) -> list[str]:
@@ -120,21 +127,28 @@ def _sentences(line: str) -> list[str]:
     return found
 
 
-def _stem(path: Path) -> str:
-    return path.name.split(".", 1)[0]
+def _stem(called: str) -> str:
+    folder, slash, name = called.rpartition("/")
+    return folder + slash + name.split(".", 1)[0]
 
 
-def _read(path: Path) -> tuple[str, str]:
+def _read(path: Path, called: str) -> tuple[str, str]:
     try:
         raw = path.read_bytes()
+    except FileNotFoundError as error:
+        raise RefusedError(
+            "train.corpus",
+            f"There is no file {path}.",
+            hint="Labelled files are looked for beside the configuration or in --data, unlabelled ones in --corpora.",
+        ) from error
     except OSError as error:
-        raise _refused(f"{path.name}: {error.strerror}") from error
+        raise _refused(f"{called}: {error.strerror}") from error
     digest = f"sha256:{hashlib.sha256(raw).hexdigest()}"
     try:
         content = lzma.decompress(raw) if path.suffix == ".xz" else raw
         return content.decode("utf-8"), digest
     except (lzma.LZMAError, UnicodeDecodeError) as error:
-        raise _refused(f"{path.name}: not readable as UTF-8 text: {error}") from error
+        raise _refused(f"{called}: not readable as UTF-8 text: {error}") from error
 
 
 def _refused(why: str) -> RefusedError:

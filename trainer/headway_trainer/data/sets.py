@@ -139,7 +139,7 @@ def _read(config: SetConfig, folder: Path) -> tuple[Labelled, Labelled, Labelled
     """Return train, dev and test, which is dev where no file is named."""
 
     def read(file: str) -> Labelled:
-        rows = read_labelled(folder / file, config.label_column, config.text_column)
+        rows = read_labelled(folder / file, config.label_column, config.text_column, called=file)
         return _chosen(rows, [i for i, label in enumerate(rows.labels) if label not in config.left_out])
 
     dev = read(config.dev)
