@@ -130,7 +130,7 @@ def _row(name: str, entry: dict[str, Any], facts: dict[str, Any]) -> str:
         f"{name}{mark}",
         f"{test['rows']:,}",
         *(f"{value:.1f}" for value in before),
-        f"**{100 * test['accuracy']:.2f}** [{100 * low:.2f}, {100 * high:.2f}]",
+        f"**{100 * test['correct'] / test['rows']:.2f}** [{100 * low:.2f}, {100 * high:.2f}]",
         f"{100 * test['accuracy'] - before[0]:+.1f}",
         f"{LINEAR[name]:.1f}" if name in LINEAR else "",
         PUBLISHED.get(name, ""),
